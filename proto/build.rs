@@ -106,8 +106,7 @@ fn rest_messages(pool: &DescriptorPool) -> Vec<MessageDescriptor> {
 }
 
 fn extension(options: DynamicMessage, name: &str) -> Option<Value> {
-    let found = options.extensions().find(|(e, _)| e.full_name() == name).map(|(_, v)| v.clone());
-    found
+    options.extensions().find(|(e, _)| e.full_name() == name).map(|(_, v)| v.clone())
 }
 
 /// A member of one of our option messages, or its zero value.

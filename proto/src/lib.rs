@@ -1,6 +1,7 @@
 //! The wire types of Orgplane, generated from `proto/`: messages, gRPC clients and servers, and the serde
 //! implementations with which the same messages are the documented REST JSON (`json`).
 
+pub mod context;
 pub mod json;
 
 /// Errors and shared answers.
