@@ -1,0 +1,7 @@
+//! Operations that aren't mechanical: one file per resource.
+
+pub(crate) mod files;
+pub(crate) mod logs;
+pub(crate) mod root;
+pub(crate) mod session;
+pub(crate) mod state;
