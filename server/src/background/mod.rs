@@ -1,0 +1,2 @@
+//! Reconcilers: they take no input and look at the world anew in each pass, so that a restart, a second server and the
+//! normal course run the same code.

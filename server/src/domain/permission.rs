@@ -1,0 +1,183 @@
+//! Who may do what: one table, read from top to bottom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+
+use super::error::{Error, Kind, Result};
+use super::id::{OrganizationId, UserId};
+
+/// A role of the whole site. Everybody who has an account is a member without saying so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum SiteRole {
+    /// Everything, everywhere.
+    #[sea_orm(string_value = "owner")]
+    Owner,
+}
+
+/// A role in one organization. Membership alone is no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum OrganizationRole {
+    /// Everything in the organization but deleting it.
+    #[sea_orm(string_value = "organization-admin")]
+    Admin,
+}
+
+/// What permission is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Resource {
+    Organization,
+    Member,
+    User,
+    ProvisionerKey,
+    ProvisionerDaemon,
+    ProvisionerJob,
+    File,
+    Template,
+    Workspace,
+}
+
+/// What is done to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Action {
+    Create,
+    Read,
+    Update,
+    Delete,
+    /// Make a workspace of a template.
+    Use,
+    /// Queue a build that starts or stops a workspace.
+    Run,
+}
+
+/// Whom a row of the table lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// Holders of [`SiteRole::Owner`].
+    SiteOwner,
+    /// Holders of [`OrganizationRole::Admin`] in the object's organization.
+    OrganizationAdmin,
+    /// Members of the object's organization.
+    OrganizationMember,
+    /// The object's own user, as long as they are a member of its organization, where it has one.
+    ObjectOwner,
+}
+
+use Action::{Create, Delete, Read, Run, Update, Use};
+use Holder::{ObjectOwner, OrganizationAdmin, OrganizationMember, SiteOwner};
+
+/// The table. What it doesn't name, nobody may.
+pub const TABLE: &[(Resource, Action, &[Holder])] = &[
+    (Resource::Organization, Create, &[SiteOwner]),
+    (Resource::Organization, Read, &[SiteOwner, OrganizationMember]),
+    (Resource::Organization, Update, &[SiteOwner, OrganizationAdmin]),
+    (Resource::Organization, Delete, &[SiteOwner]),
+    (Resource::Member, Create, &[SiteOwner, OrganizationAdmin]),
+    (Resource::Member, Read, &[SiteOwner, OrganizationMember]),
+    (Resource::User, Create, &[SiteOwner]),
+    (Resource::User, Read, &[SiteOwner, ObjectOwner]),
+    (Resource::ProvisionerKey, Create, &[SiteOwner, OrganizationAdmin]),
+    (Resource::ProvisionerKey, Read, &[SiteOwner, OrganizationMember]),
+    (Resource::ProvisionerKey, Delete, &[SiteOwner, OrganizationAdmin]),
+    (Resource::ProvisionerDaemon, Read, &[SiteOwner, OrganizationAdmin]),
+    (Resource::ProvisionerJob, Read, &[SiteOwner, OrganizationAdmin]),
+    (Resource::File, Create, &[SiteOwner, OrganizationMember]),
+    (Resource::File, Read, &[ObjectOwner]),
+    (Resource::Template, Create, &[SiteOwner, OrganizationAdmin]),
+    (Resource::Template, Read, &[SiteOwner, OrganizationMember]),
+    (Resource::Template, Update, &[SiteOwner, OrganizationAdmin]),
+    (Resource::Template, Use, &[SiteOwner, OrganizationMember]),
+    (Resource::Workspace, Create, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
+    (Resource::Workspace, Read, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
+    (Resource::Workspace, Run, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
+    (Resource::Workspace, Delete, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
+];
+
+/// Somebody who asks, with what they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Who.
+    pub user_id: UserId,
+    /// Roles of the site.
+    pub site_roles: BTreeSet<SiteRole>,
+    /// The organizations that they are a member of, each with their roles there.
+    pub organizations: BTreeMap<OrganizationId, BTreeSet<OrganizationRole>>,
+}
+
+impl Subject {
+    /// Whether they hold a role of the site.
+    #[must_use]
+    pub fn is(&self, role: SiteRole) -> bool {
+        self.site_roles.contains(&role)
+    }
+
+    fn holds(&self, holder: Holder, object: &Object) -> bool {
+        let membership = object.organization.and_then(|id| self.organizations.get(&id));
+        match holder {
+            SiteOwner => self.is(SiteRole::Owner),
+            OrganizationAdmin => membership.is_some_and(|roles| roles.contains(&OrganizationRole::Admin)),
+            OrganizationMember => membership.is_some(),
+            ObjectOwner => {
+                object.owner == Some(self.user_id) && (object.organization.is_none() || membership.is_some())
+            }
+        }
+    }
+}
+
+/// Something that permission is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object {
+    /// What it is.
+    pub resource: Resource,
+    /// The organization that it is of; `None` for what is of the site.
+    pub organization: Option<OrganizationId>,
+    /// Whose it is.
+    pub owner: Option<UserId>,
+}
+
+impl Object {
+    /// Something of the site.
+    #[must_use]
+    pub fn site(resource: Resource) -> Self {
+        Self { resource, organization: None, owner: None }
+    }
+
+    /// Something of an organization.
+    #[must_use]
+    pub fn of(resource: Resource, organization: OrganizationId) -> Self {
+        Self { resource, organization: Some(organization), owner: None }
+    }
+
+    /// The same as a user's own.
+    #[must_use]
+    pub fn owned_by(self, owner: UserId) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+}
+
+/// Whether the table lets `subject` do this.
+#[must_use]
+pub fn allowed(subject: &Subject, action: Action, object: &Object) -> bool {
+    TABLE
+        .iter()
+        .filter(|(resource, row_action, _)| *resource == object.resource && *row_action == action)
+        .any(|(_, _, holders)| holders.iter().any(|holder| subject.holds(*holder, object)))
+}
+
+/// The same as a result: what can't even be read isn't there.
+///
+/// # Errors
+/// [`Error::NotFound`] when the subject can't read the object, [`Error::Denied`] when they can but not do this.
+pub fn authorize(subject: &Subject, action: Action, object: &Object, kind: Kind) -> Result<()> {
+    if allowed(subject, action, object) {
+        Ok(())
+    } else if action != Read && allowed(subject, Read, object) {
+        Err(Error::Denied)
+    } else {
+        Err(Error::NotFound(kind))
+    }
+}

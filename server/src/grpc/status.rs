@@ -1,0 +1,78 @@
+//! The one place where errors become gRPC statuses. HTTP statuses hang on the same reason (`ErrorReason` in the proto).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use orgplane_proto::ERROR_DOMAIN;
+use orgplane_proto::common::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::domain::Error;
+
+/// How long a client should wait before it tries an unavailable server again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a call with this error failed, in the terms of the contract.
+#[must_use]
+pub fn reason(error: &Error) -> ErrorReason {
+    match error {
+        Error::Invalid(_)
+        | Error::DefaultOrganization
+        | Error::AlreadyMember
+        | Error::JobEnded
+        | Error::JobCanceling => ErrorReason::Invalid,
+        Error::Unauthenticated(_) => ErrorReason::Unauthenticated,
+        Error::Denied | Error::VariablesUnknown => ErrorReason::Denied,
+        Error::NotFound(_) | Error::NoFirstUser => ErrorReason::NotFound,
+        Error::AlreadyExists { .. } => ErrorReason::AlreadyExists,
+        Error::FirstUserExists | Error::OrganizationNotEmpty(_) | Error::BuildActive | Error::WorkspaceDeleted => {
+            ErrorReason::Conflict
+        }
+        Error::WorkspaceGone => ErrorReason::Gone,
+        Error::ImportUnfinished => ErrorReason::NotReady,
+        Error::StatusMismatch { .. } => ErrorReason::PreconditionFailed,
+        Error::TooLarge { .. } => ErrorReason::TooLarge,
+        Error::LeaseLost(_) => ErrorReason::LeaseLost,
+        Error::Protocol(_) => ErrorReason::Protocol,
+        Error::Unavailable(_) => ErrorReason::Unavailable,
+        Error::Internal(_) => ErrorReason::Internal,
+    }
+}
+
+/// The status that a call ends with. Faults of the server are logged here, once; clients see none of their causes.
+#[must_use]
+pub fn of(error: Error) -> Status {
+    let reason = reason(&error);
+    let mut details = ErrorDetails::with_error_info(reason.as_str_name(), ERROR_DOMAIN, HashMap::new());
+    match &error {
+        Error::Invalid(violations) => {
+            for violation in violations {
+                details.add_bad_request_violation(&violation.field, &violation.rule);
+            }
+        }
+        Error::AlreadyExists { field, .. } => {
+            details.add_bad_request_violation(*field, "must not be in use already");
+        }
+        Error::Unavailable(cause) => {
+            details.set_retry_info(Some(RETRY_AFTER));
+            tracing::warn!(error = %chain(cause.as_ref()), "the database is away");
+        }
+        Error::Internal(cause) => tracing::error!(error = %chain(cause.as_ref()), "internal error"),
+        _ => {}
+    }
+    let code = Code::from(i32::try_from(reason.grpc_code()).unwrap_or(Code::Unknown as i32));
+    Status::with_error_details(code, error.to_string(), details)
+}
+
+/// An error with all that caused it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,72 @@
+//! What an operator can set of the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of a server, validated by whoever fills them in before anything binds.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where REST and gRPC are served; port 0 picks a free one.
+    pub http_address: SocketAddr,
+    /// `sqlite:///absolute/path.db` or `postgres://…`.
+    pub database_url: DatabaseUrl,
+    /// Holds the sealing key and caches.
+    pub data_dir: PathBuf,
+    /// The sealing key's file; by default `sealing.key` in the data directory, made when it isn't there.
+    pub sealing_key_file: Option<PathBuf>,
+    /// Timing of the daemons' sessions.
+    pub provisioners: Provisioners,
+}
+
+/// A database URL; may hold a password, so it isn't printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(pub String);
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Timing and limits of provisioner daemons and their jobs.
+#[derive(Debug, Clone)]
+pub struct Provisioners {
+    /// How long a lease is good without contact before the apply permit.
+    pub lease: Duration,
+    /// The same after the permit: what may have changed things is waited for longer.
+    pub apply_lost_after: Duration,
+    /// How often daemons send heartbeats; renewals are acknowledged as often.
+    pub heartbeat: Duration,
+    /// A daemon not heard of for this long is offline and gets no jobs.
+    pub contact_lost_after: Duration,
+    /// How often the reaper looks for lapsed leases.
+    pub reap_interval: Duration,
+    /// How often the dispatcher looks for work that nobody woke it for.
+    pub poll_interval: Duration,
+    /// Bytes of log output that a job may have.
+    pub log_limit: u64,
+    /// Bytes of log output that a daemon may have unacknowledged for one job.
+    pub log_credit: u64,
+    /// A job is interrupted after this.
+    pub job_time_limit: Duration,
+    /// How often a job that changed nothing is started again after its daemon was lost.
+    pub max_attempts: u32,
+}
+
+impl Default for Provisioners {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(90),
+            apply_lost_after: Duration::from_secs(15 * 60),
+            heartbeat: Duration::from_secs(5),
+            contact_lost_after: Duration::from_secs(15),
+            reap_interval: Duration::from_secs(5),
+            poll_interval: Duration::from_secs(2),
+            log_limit: 1024 * 1024,
+            log_credit: 256 * 1024,
+            job_time_limit: Duration::from_secs(4 * 60 * 60),
+            max_attempts: 3,
+        }
+    }
+}

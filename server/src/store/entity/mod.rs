@@ -1,0 +1,3 @@
+//! One file per table: its row as a typed struct.
+
+pub mod blob;

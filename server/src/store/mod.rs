@@ -1,0 +1,281 @@
+//! The database: the only place that knows SQL. One file per resource with plain functions; reads take anything that
+//! gives [`Access`], writes take a [`Tx`], which a service opens and commits.
+
+pub mod blob;
+pub mod dialect;
+pub mod entity;
+pub mod error;
+pub mod sealed;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orgplane_migrations::{Migrator, MigratorTrait as _};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value,
+};
+
+use crate::domain::{Error, Result, Timestamp};
+use dialect::Dialect;
+use error::from_db;
+use sealed::Sealer;
+
+/// Migrations of one deployment run one at a time under this PostgreSQL advisory lock.
+const MIGRATION_LOCK: i64 = 0x6f72_6770_6c61_6e65;
+
+/// A handle to the database; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    dialect: Dialect,
+    sealer: Arc<Sealer>,
+    // Held as long as the SQLite file is in use.
+    _lock: Option<Arc<std::fs::File>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Connects, brings the schema up to date and checks that the sealing key is the deployment's.
+    ///
+    /// # Errors
+    /// When the URL isn't one of SQLite or PostgreSQL, the database can't be reached, its schema is newer than this
+    /// program, another server has the SQLite file, or the sealing key is another one.
+    pub async fn open(url: &str, sealer: Sealer) -> Result<Self, error::Open> {
+        let dialect = Dialect::of_url(url).ok_or(error::Open::Url)?;
+        let lock = match dialect.file_of_url(url) {
+            Some(file) => Some(Arc::new(lock_file(&file)?)),
+            None => None,
+        };
+        let (read, write) = match dialect {
+            Dialect::Sqlite => (connect_sqlite(url, 8).await?, connect_sqlite(url, 1).await?),
+            Dialect::Postgres => {
+                let pool = connect_postgres(url).await?;
+                (pool.clone(), pool)
+            }
+        };
+        let store = Self { read, write, dialect, sealer: Arc::new(sealer), _lock: lock };
+        store.migrate().await?;
+        store.check_sealing_key().await?;
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> Result<(), error::Open> {
+        match self.dialect {
+            Dialect::Sqlite => Migrator::up(&self.write, None).await.map_err(error::Open::Migration),
+            Dialect::Postgres => {
+                // The lock is the transaction's, so a server that dies while migrating doesn't leave it behind.
+                let tx = self.write.begin().await.map_err(error::Open::Migration)?;
+                tx.execute_raw(self.statement("SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK.into()]))
+                    .await
+                    .map_err(error::Open::Migration)?;
+                Migrator::up(&tx, None).await.map_err(error::Open::Migration)?;
+                tx.commit().await.map_err(error::Open::Migration)
+            }
+        }
+    }
+
+    /// Seals a known value once and opens it ever after: a wrong key is found at start, not at the first state.
+    async fn check_sealing_key(&self) -> Result<(), error::Open> {
+        const NAME: &str = "sealing_key_check";
+        let tx = self.begin().await.map_err(error::Open::Store)?;
+        let insert = "INSERT INTO deployment (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        tx.execute(insert, [NAME.into(), self.sealer.seal(NAME.as_bytes()).into()])
+            .await
+            .map_err(error::Open::Store)?;
+        let row = tx
+            .query_one("SELECT value FROM deployment WHERE name = $1", [NAME.into()])
+            .await
+            .map_err(error::Open::Store)?
+            .ok_or(error::Open::SealingKey)?;
+        let sealed: Vec<u8> = row.try_get_by_index(0).map_err(|_| error::Open::SealingKey)?;
+        self.sealer.open(&sealed).map_err(|_| error::Open::SealingKey)?;
+        tx.commit().await.map_err(error::Open::Store)
+    }
+
+    /// Opens a transaction that may write. On SQLite there is one at a time; keep it short and wait for nothing in it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached.
+    pub async fn begin(&self) -> Result<Tx> {
+        let options = TransactionOptions {
+            // A deferred one that reads first would fail at its first write when another came between.
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let inner = self.write.begin_with_options(options).await.map_err(from_db)?;
+        Ok(Tx { inner, dialect: self.dialect, sealer: self.sealer.clone() })
+    }
+
+    /// The time by which everything in the database is measured: the database's own.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached.
+    pub async fn now(&self) -> Result<Timestamp> {
+        now(self).await
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it doesn't.
+    pub async fn ping(&self) -> Result<()> {
+        self.now().await.map(|_| ())
+    }
+
+    /// Seals and opens sensitive columns.
+    #[must_use]
+    pub fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        Statement::from_sql_and_values(self.dialect.backend(), sql, values)
+    }
+}
+
+/// A transaction. Dropped without [`Tx::commit`], it leaves nothing behind.
+pub struct Tx {
+    inner: DatabaseTransaction,
+    dialect: Dialect,
+    sealer: Arc<Sealer>,
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tx")
+    }
+}
+
+impl Tx {
+    /// Makes everything in it durable.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database was lost; whether it was committed is then unknown.
+    pub async fn commit(self) -> Result<()> {
+        self.inner.commit().await.map_err(from_db)
+    }
+}
+
+/// Where a store function reads: the pool, or a transaction that sees its own writes.
+pub trait Access: Send + Sync {
+    /// For SeaORM's queries.
+    fn executor(&self) -> DatabaseExecutor<'_>;
+    /// The database's kind.
+    fn dialect(&self) -> Dialect;
+    /// Seals and opens sensitive columns.
+    fn sealer(&self) -> &Sealer;
+
+    /// Runs plain SQL with `$1`-style parameters; the number of rows that it changed.
+    fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> impl Future<Output = Result<u64>> + Send {
+        let statement = Statement::from_sql_and_values(self.dialect().backend(), sql, values);
+        async move {
+            let result = self.executor().execute_raw(statement).await.map_err(from_db)?;
+            Ok(result.rows_affected())
+        }
+    }
+
+    /// The first row of plain SQL.
+    fn query_one(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> impl Future<Output = Result<Option<sea_orm::QueryResult>>> + Send {
+        let statement = Statement::from_sql_and_values(self.dialect().backend(), sql, values);
+        async move { self.executor().query_one_raw(statement).await.map_err(from_db) }
+    }
+
+    /// All rows of plain SQL; the statement must bound them.
+    fn query_all(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> impl Future<Output = Result<Vec<sea_orm::QueryResult>>> + Send {
+        let statement = Statement::from_sql_and_values(self.dialect().backend(), sql, values);
+        async move { self.executor().query_all_raw(statement).await.map_err(from_db) }
+    }
+}
+
+impl Access for Store {
+    fn executor(&self) -> DatabaseExecutor<'_> {
+        DatabaseExecutor::from(&self.read)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+}
+
+impl Access for Tx {
+    fn executor(&self) -> DatabaseExecutor<'_> {
+        DatabaseExecutor::from(&self.inner)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+}
+
+/// The database's time; within a transaction it moves on.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn now(db: &impl Access) -> Result<Timestamp> {
+    let sql = format!("SELECT {}", db.dialect().now());
+    let row = db.query_one(&sql, []).await?.ok_or_else(|| Error::internal("the database told no time"))?;
+    row.try_get_by_index(0).map(Timestamp).map_err(from_db)
+}
+
+fn lock_file(database: &Path) -> Result<std::fs::File, error::Open> {
+    let path = database.with_extension("lock");
+    let open = || -> std::io::Result<std::fs::File> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)
+    };
+    let file = open().map_err(|cause| error::Open::File { path: path.clone(), cause })?;
+    match fs4::FileExt::try_lock(&file) {
+        Ok(()) => Ok(file),
+        Err(fs4::TryLockError::WouldBlock) => Err(error::Open::Locked(database.to_owned())),
+        Err(fs4::TryLockError::Error(cause)) => Err(error::Open::File { path, cause }),
+    }
+}
+
+async fn connect_sqlite(url: &str, connections: u32) -> Result<DatabaseConnection, error::Open> {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .acquire_timeout(Duration::from_secs(30));
+    options.map_sqlx_sqlite_opts(|o| {
+        o.create_if_missing(true)
+            .pragma("journal_mode", "WAL")
+            .pragma("synchronous", "FULL")
+            .pragma("foreign_keys", "ON")
+            .pragma("busy_timeout", "10000")
+    });
+    Database::connect(options).await.map_err(error::Open::Connect)
+}
+
+async fn connect_postgres(url: &str) -> Result<DatabaseConnection, error::Open> {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options.max_connections(20).min_connections(1).sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
+    Database::connect(options).await.map_err(error::Open::Connect)
+}
