@@ -74,6 +74,8 @@ pub enum Credential {
     Suspended,
     /// No user has this address and password.
     Password,
+    /// A daemon's call carries no key.
+    KeyMissing,
     /// Not a provisioner key: prefix, length or checksum is wrong.
     KeyMalformed,
     /// A provisioner key that doesn't exist, any more or ever.
@@ -91,6 +93,7 @@ impl Credential {
             Self::Expired => "You are signed out: the session has expired. Sign in to continue.",
             Self::Suspended => "This account is suspended. Ask an administrator to activate it.",
             Self::Password => "Incorrect email or password.",
+            Self::KeyMissing => "The call carries no provisioner key.",
             Self::KeyMalformed => {
                 "The provisioner key is malformed: it must be `orgp_` and 49 characters, exactly as it was shown."
             }

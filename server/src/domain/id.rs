@@ -1,6 +1,6 @@
 //! Identifiers, one type each, so that one can't be passed for another. They are the column types as well.
 
-use sea_orm::DeriveValueType;
+use sea_orm::{DbErr, DeriveValueType, TryFromU64};
 use uuid::Uuid;
 
 macro_rules! ids {
@@ -21,6 +21,13 @@ macro_rules! ids {
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 parse_hyphenated(text).map(Self)
+            }
+        }
+
+        // A primary key must say this; none of ours is a number that the database counts.
+        impl TryFromU64 for $name {
+            fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+                Err(DbErr::ConvertFromU64(stringify!($name)))
             }
         }
 

@@ -1,11 +1,14 @@
 //! gRPC in and out: each method reads its message, calls one method of [`Service`], and writes the reply. No rules.
 
+mod auth;
 mod convert;
 pub mod status;
 
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use tonic::Request;
+use tonic::service::Routes;
 
 use crate::domain::Error;
 use crate::domain::error::Credential;
@@ -24,7 +27,8 @@ fn parts<T>(request: Request<T>) -> Result<(Caller, T), tonic::Status> {
 
 /// Every service of the control plane behind its layers, ready to be served or to be called in process.
 pub fn router(service: Arc<Service>) -> axum::Router {
-    let api = Api(service);
+    let api = Api(service.clone());
+    let routes = Routes::default();
     let _ = api;
-    axum::Router::new()
+    routes.into_axum_router().layer(from_fn_with_state(service, auth::layer))
 }

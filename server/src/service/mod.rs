@@ -1,7 +1,9 @@
 //! What the control plane does: each method authorizes its caller, asks the domain, and owns its transaction. No message
 //! types, no SQL. One file per area, each a block of [`Service`].
 
+mod authentication;
 mod caller;
+mod resolve;
 
 use std::sync::Arc;
 

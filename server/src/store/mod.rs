@@ -5,7 +5,15 @@ pub mod blob;
 pub mod dialect;
 pub mod entity;
 pub mod error;
+pub mod organization;
+pub mod provisioner_job;
+pub mod provisioner_key;
 pub mod sealed;
+pub mod session;
+pub mod user;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::path::Path;
 use std::sync::Arc;

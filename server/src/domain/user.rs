@@ -1,0 +1,30 @@
+//! What an account can be.
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+
+/// Whether a user may come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum UserStatus {
+    /// Seen.
+    #[sea_orm(string_value = "active")]
+    Active,
+    /// Never seen, or not for long; the first authenticated call makes the user active.
+    #[sea_orm(string_value = "dormant")]
+    Dormant,
+    /// Kept out.
+    #[sea_orm(string_value = "suspended")]
+    Suspended,
+}
+
+/// How a user signs in, and how a key came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum LoginType {
+    /// With a password.
+    #[sea_orm(string_value = "password")]
+    Password,
+    /// Not at all: with tokens that others make.
+    #[sea_orm(string_value = "none")]
+    None,
+}

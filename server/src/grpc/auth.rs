@@ -1,0 +1,135 @@
+//! The layers that every call passes, on a socket and in process: its id and span, who makes it, and that a panic ends
+//! the call and nothing else.
+
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::middleware::Next;
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use orgplane_proto::PUBLIC_METHODS;
+use orgplane_proto::context::ClientAddress;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::status;
+use crate::domain::error::Credential;
+use crate::domain::{Error, Result, id};
+use crate::service::{Actor, Caller, Service};
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// What daemons call with their key. Everything else is for users.
+const DAEMON_METHODS: &[&str] = &[
+    "/orgplane.provisioner.v1.ProvisionerDaemonService/Connect",
+    "/orgplane.provisioner.v1.ProvisionerDaemonService/Download",
+    "/orgplane.provisioner.v1.ProvisionerDaemonService/Upload",
+];
+
+/// Lets a call through to its service with a [`Caller`], or answers it.
+pub(crate) async fn layer(
+    State(service): State<Arc<Service>>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    let request_id = request_id(request.headers());
+    let span = tracing::info_span!("grpc", %request_id, method = request.uri().path());
+    let call = async {
+        match actor(&service, request.uri().path(), request.headers()).await {
+            Ok(actor) => {
+                let caller = Caller { actor, address: address(request.extensions()), request_id };
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(error) => status::of(error).into_http(),
+        }
+    };
+    let outcome = AssertUnwindSafe(call).catch_unwind().instrument(span.clone()).await;
+    let mut response = outcome.unwrap_or_else(|panic| {
+        let _inside = span.entered();
+        status::of(Error::internal(format!("panic: {}", panic_text(panic.as_ref())))).into_http()
+    });
+    if let Ok(value) = HeaderValue::try_from(request_id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+async fn actor(service: &Service, method: &str, headers: &HeaderMap) -> Result<Actor> {
+    if PUBLIC_METHODS.contains(&method) {
+        return Ok(Actor::Anonymous);
+    }
+    if DAEMON_METHODS.contains(&method) {
+        let key = bearer(headers, Credential::KeyMissing, Credential::KeyMalformed)?;
+        return service.provisioner_key_authenticate(key).await.map(Actor::Daemon);
+    }
+    let token = bearer(headers, Credential::Missing, Credential::Malformed)?;
+    service.session_authenticate(token).await
+}
+
+/// The one token of a call. Two could be read as one here and as the other elsewhere, so they are none.
+fn bearer(headers: &HeaderMap, missing: Credential, malformed: Credential) -> Result<&str> {
+    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Error::Unauthenticated(missing))?;
+    let malformed = || Error::Unauthenticated(malformed);
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(malformed()) }
+}
+
+fn request_id(headers: &HeaderMap) -> Uuid {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).and_then(id::parse_hyphenated);
+    given.unwrap_or_else(Uuid::now_v7)
+}
+
+fn address(extensions: &http::Extensions) -> Option<IpAddr> {
+    let trusted = extensions.get::<ClientAddress>().map(|address| address.0);
+    trusted.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|v| (http::header::AUTHORIZATION, HeaderValue::from_str(v).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_call_has_one_bearer_token() {
+        let read = |values: &[&str]| {
+            bearer(&headers(values), Credential::Missing, Credential::Malformed).map(str::to_owned).map_err(|e| match e
+            {
+                Error::Unauthenticated(credential) => credential,
+                other => panic!("{other}"),
+            })
+        };
+        assert_eq!(read(&["Bearer a-b"]), Ok("a-b".to_owned()));
+        assert_eq!(read(&["bearer a-b"]), Ok("a-b".to_owned()));
+        assert_eq!(read(&[]), Err(Credential::Missing));
+        for bad in [&["Bearer a", "Bearer a"][..], &["Bearer"], &["Basic YTpi"], &["a-b"], &["Bearer a", "Basic x"]] {
+            assert_eq!(read(bad), Err(Credential::Malformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid_or_made() {
+        let mut map = HeaderMap::new();
+        assert_ne!(request_id(&map), request_id(&map));
+        let id = Uuid::now_v7();
+        map.insert(REQUEST_ID, id.to_string().parse().unwrap());
+        assert_eq!(request_id(&map), id);
+        map.insert(REQUEST_ID, "mine".parse().unwrap());
+        assert_ne!(request_id(&map).to_string(), "mine");
+    }
+}

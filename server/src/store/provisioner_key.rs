@@ -1,0 +1,65 @@
+//! Provisioner keys and their secrets.
+
+use std::time::Duration;
+
+use super::error::from_db;
+use super::{Access, Tx};
+use crate::domain::id::{OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
+use crate::domain::{Result, Timestamp};
+
+/// What a secret says about the daemon that shows it.
+#[derive(Debug)]
+pub struct Secret {
+    /// Which secret.
+    pub id: ProvisionerKeySecretId,
+    /// Of which key.
+    pub key_id: ProvisionerKeyId,
+    /// Of which organization.
+    pub organization_id: OrganizationId,
+    /// Whether it was revoked or has expired by now.
+    pub ended: bool,
+    /// The key's last use.
+    pub last_used_at: Option<Timestamp>,
+    /// The time of the database at this.
+    pub now: Timestamp,
+}
+
+/// A secret by its hash, if its key and organization live.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn find_secret(db: &impl Access, sha256: &[u8]) -> Result<Option<Secret>> {
+    let sql = format!(
+        "SELECT s.id, s.key_id, k.organization_id, s.expires_at, s.revoked_at, k.last_used_at, {}
+         FROM provisioner_key_secret s
+         JOIN provisioner_key k ON k.id = s.key_id
+         JOIN organization o ON o.id = k.organization_id AND NOT o.deleted
+         WHERE s.secret_sha256 = $1",
+        db.dialect().now()
+    );
+    let Some(row) = db.query_one(&sql, [sha256.to_vec().into()]).await? else { return Ok(None) };
+    let read = || -> Result<Secret, sea_orm::DbErr> {
+        let expires_at: Option<Timestamp> = row.try_get_by_index(3)?;
+        let revoked_at: Option<Timestamp> = row.try_get_by_index(4)?;
+        let now = row.try_get_by_index(6)?;
+        Ok(Secret {
+            id: row.try_get_by_index(0)?,
+            key_id: row.try_get_by_index(1)?,
+            organization_id: row.try_get_by_index(2)?,
+            ended: [expires_at, revoked_at].into_iter().flatten().any(|end| end <= now),
+            last_used_at: row.try_get_by_index(5)?,
+            now,
+        })
+    };
+    read().map(Some).map_err(from_db)
+}
+
+/// Notes a use of a key, unless a use of it was noted within `interval`.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn touch(tx: &Tx, id: ProvisionerKeyId, now: Timestamp, interval: Duration) -> Result<()> {
+    let sql = "UPDATE provisioner_key SET last_used_at = $2
+         WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
+    tx.execute(sql, [id.into(), now.into(), now.minus(interval).into()]).await.map(|_| ())
+}
