@@ -1,0 +1,48 @@
+//! `workspace_build`.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::Timestamp;
+use crate::domain::id::{BuildId, JobId, TemplateVersionId, UserId, WorkspaceId};
+use crate::domain::workspace::{BuildReason, Transition};
+
+/// One transition of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "workspace_build")]
+pub struct Model {
+    /// The build's id.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: BuildId,
+    /// What it is a build of.
+    pub workspace_id: WorkspaceId,
+    /// From 1, unique in the workspace.
+    pub build_number: i32,
+    /// What it is built from.
+    pub template_version_id: TemplateVersionId,
+    /// The job that does it.
+    pub job_id: JobId,
+    /// Who asked for it.
+    pub initiator_id: UserId,
+    /// What it does.
+    pub transition: Transition,
+    /// How it came to it.
+    pub reason: BuildReason,
+    /// The blob with the engine's state: before its first checkpoint, the previous build's.
+    pub state_sha256: Option<String>,
+    /// The lineage of the state; empty without one.
+    pub state_lineage: String,
+    /// The serial of the state; grows within a lineage.
+    pub state_serial: i64,
+    /// What its resources cost a day.
+    pub daily_cost: i32,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// None.
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
