@@ -123,8 +123,9 @@ fn without_reason(status: &Status) -> Error {
         Code::NotFound => (404, ""),
         Code::ResourceExhausted => (429, ""),
         Code::Unimplemented => (501, "The control plane doesn't serve this operation."),
-        Code::Unavailable | Code::Cancelled => (503, "The control plane can't be reached. Try again."),
-        Code::DeadlineExceeded => return Error::deadline(),
+        Code::Unavailable => (503, "The control plane can't be reached. Try again."),
+        // tonic's own deadline is `CANCELLED`.
+        Code::DeadlineExceeded | Code::Cancelled => return Error::deadline(),
         Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => (500, "An internal error occurred."),
     };
     let http = StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -161,3 +162,7 @@ impl IntoResponse for Error {
         response
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

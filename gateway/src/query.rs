@@ -202,3 +202,7 @@ impl<'a> Reader<'a> {
 fn parse_choice<E: JsonEnum>(text: &str) -> Result<i32, String> {
     E::number_of(text).ok_or_else(|| format!("{text:?} is not one of: {}", E::texts()))
 }
+
+#[cfg(test)]
+#[path = "query_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::task::{Context, Poll};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::Channel;
@@ -40,11 +40,21 @@ impl Upstream {
     /// Calls a control plane over the network. A peer that can't be reached is `UNAVAILABLE`.
     #[must_use]
     pub fn channel(channel: Channel) -> Self {
-        Self { service: BoxCloneSyncService::new(channel.map_err(unreachable)) }
+        let service = channel.map_err(unreachable).and_then(|response: Response| ready(grpc_only(response)));
+        Self { service: BoxCloneSyncService::new(service) }
     }
 }
 
-/// What a client sees of a failed connection; the cause stays for the log.
+/// A proxy's page is no answer, whatever its bytes would decode to.
+fn grpc_only(response: Response) -> Result<Response, BoxError> {
+    let kind = response.headers().get(http::header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return Ok(response);
+    }
+    Err(Status::unavailable(format!("the answer is not gRPC: {} with content type {kind:?}", response.status())).into())
+}
+
+/// A failed connection as a status; its cause stays for the log.
 fn unreachable(error: tonic::transport::Error) -> BoxError {
     match Status::try_from_error(Box::new(error)) {
         Ok(status) => status.into(),
