@@ -23,6 +23,7 @@ const UP: &[&str] = &[
          workspace_build_id {uuid},
          status text NOT NULL,
          attempt integer NOT NULL,
+         losses integer NOT NULL,
          lease_id text,
          lease_expires_at bigint,
          worker_id {uuid},
@@ -39,6 +40,8 @@ const UP: &[&str] = &[
     "CREATE INDEX provisioner_job_pending ON provisioner_job (organization_id, engine, tags, created_at)
          WHERE status = 'pending'",
     "CREATE INDEX provisioner_job_leased ON provisioner_job (lease_expires_at) WHERE status IN ('running', 'canceling')",
+    "CREATE INDEX provisioner_job_busy ON provisioner_job (organization_id, initiator_id)
+         WHERE status IN ('running', 'canceling')",
     "CREATE INDEX provisioner_job_organization ON provisioner_job (organization_id, created_at)",
     "CREATE INDEX provisioner_job_worker ON provisioner_job (worker_id, created_at)",
     "CREATE TABLE job_log_head (

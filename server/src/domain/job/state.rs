@@ -1,0 +1,263 @@
+//! What becomes of a job when something happens to it: a pure function without wildcard arms, so that a new state or event
+//! has to be thought through everywhere.
+
+use super::{Event, Lease, LeaseId, Outcome, Status};
+use crate::domain::Timestamp;
+
+/// Where a job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// What everybody sees.
+    pub status: Status,
+    /// Leases given so far.
+    pub attempt: i32,
+    /// Leases that lapsed before anything could have been changed.
+    pub losses: i32,
+    /// The lease that it is under; once ended, the one whose result ended it.
+    pub lease: Option<Lease>,
+}
+
+/// What a transition doesn't know by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// The time.
+    pub now: Timestamp,
+    /// How often a job may be lost before it isn't tried again.
+    pub max_attempts: i32,
+}
+
+/// What else has to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Look for a daemon.
+    WakeDispatcher,
+    /// Tell the daemon that has it to stop.
+    TellWorker,
+    /// It was lost and will be tried again: say so in the log.
+    NoteRequeued,
+    /// It was lost for good: say so in the log.
+    NoteLost,
+    /// It has ended: followers are told.
+    AnnounceEnd,
+    /// The result was taken before: only confirm it.
+    ConfirmAgain,
+}
+
+/// The event can't happen to a job in this state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum InvalidTransition {
+    /// It has no lease or another one.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// It has ended.
+    #[error("the job has ended")]
+    Ended,
+    /// It is being canceled already.
+    #[error("the job is being canceled")]
+    Canceling,
+    /// It isn't waiting.
+    #[error("the job isn't waiting")]
+    NotPending,
+    /// What was permitted can't be given back.
+    #[error("the job has been permitted to change things")]
+    Permitted,
+}
+
+impl State {
+    /// A job that was just made.
+    pub const NEW: Self = Self { status: Status::Pending, attempt: 0, losses: 0, lease: None };
+
+    /// What it becomes, and what else has to be done.
+    ///
+    /// # Errors
+    /// When the event can't happen to it; the state stays what it is.
+    pub fn after(&self, event: &Event, rules: Rules) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+        match event {
+            Event::Claimed(lease) => self.claimed(lease),
+            Event::Permitted(lease) => self.permitted(lease, rules),
+            Event::CancelRequested => self.cancel_requested(),
+            Event::ResultReported(lease, outcome) => self.result_reported(lease, *outcome),
+            Event::LeaseLapsed => self.lease_lapsed(rules),
+            Event::GaveBack(lease, _) => self.gave_back(lease),
+        }
+    }
+
+    fn claimed(&self, lease: &LeaseId) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+        match self.status {
+            Status::Pending => {
+                let lease = Some(Lease { id: lease.clone(), permitted_at: None });
+                Ok((Self { status: Status::Running, attempt: self.attempt + 1, lease, ..*self }, vec![]))
+            }
+            Status::Running | Status::Canceling => Err(InvalidTransition::NotPending),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn permitted(&self, lease: &LeaseId, rules: Rules) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+        let held = self.held(lease)?;
+        match self.status {
+            // Asked again after an answer was lost: the first permit stands.
+            Status::Running => {
+                let permitted_at = Some(held.permitted_at.unwrap_or(rules.now));
+                let lease = Some(Lease { id: held.id.clone(), permitted_at });
+                Ok((Self { lease, ..self.clone() }, vec![]))
+            }
+            Status::Canceling => Err(InvalidTransition::Canceling),
+            Status::Pending => Err(InvalidTransition::LeaseLost),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn cancel_requested(&self) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+        match self.status {
+            Status::Pending => Ok((Self { status: Status::Canceled, lease: None, ..*self }, vec![Effect::AnnounceEnd])),
+            Status::Running => Ok((Self { status: Status::Canceling, ..self.clone() }, vec![Effect::TellWorker])),
+            Status::Canceling => Err(InvalidTransition::Canceling),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn result_reported(&self, lease: &LeaseId, outcome: Outcome) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+        self.held(lease)?;
+        match self.status {
+            Status::Running | Status::Canceling => {
+                let status = match outcome {
+                    Outcome::Succeeded => Status::Succeeded,
+                    Outcome::Failed | Outcome::Lost => Status::Failed,
+                    Outcome::Canceled => Status::Canceled,
+                };
+                Ok((Self { status, ..self.clone() }, vec![Effect::AnnounceEnd]))
+            }
+            Status::Succeeded | Status::Failed | Status::Canceled => Ok((self.clone(), vec![Effect::ConfirmAgain])),
+            Status::Pending => Err(InvalidTransition::LeaseLost),
+        }
+    }
+
+    fn lease_lapsed(&self, rules: Rules) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+        let permitted = self.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
+        let losses = self.losses + 1;
+        match self.status {
+            Status::Running if permitted || losses >= rules.max_attempts => Ok((
+                Self { status: Status::Failed, losses, lease: None, ..*self },
+                vec![Effect::NoteLost, Effect::AnnounceEnd],
+            )),
+            Status::Running => Ok((
+                Self { status: Status::Pending, losses, lease: None, ..*self },
+                vec![Effect::NoteRequeued, Effect::WakeDispatcher],
+            )),
+            Status::Canceling if permitted => Ok((
+                Self { status: Status::Failed, losses, lease: None, ..*self },
+                vec![Effect::NoteLost, Effect::AnnounceEnd],
+            )),
+            // Nothing was changed, and it should stop: it has.
+            Status::Canceling => {
+                Ok((Self { status: Status::Canceled, losses, lease: None, ..*self }, vec![Effect::AnnounceEnd]))
+            }
+            Status::Pending => Err(InvalidTransition::LeaseLost),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn gave_back(&self, lease: &LeaseId) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+        let held = self.held(lease)?;
+        match self.status {
+            Status::Running | Status::Canceling if held.permitted_at.is_some() => Err(InvalidTransition::Permitted),
+            Status::Running => {
+                Ok((Self { status: Status::Pending, lease: None, ..*self }, vec![Effect::WakeDispatcher]))
+            }
+            Status::Canceling => {
+                Ok((Self { status: Status::Canceled, lease: None, ..*self }, vec![Effect::AnnounceEnd]))
+            }
+            Status::Pending => Err(InvalidTransition::LeaseLost),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn held(&self, lease: &LeaseId) -> Result<&Lease, InvalidTransition> {
+        self.lease.as_ref().filter(|held| held.id == *lease).ok_or(InvalidTransition::LeaseLost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::job::Rejection;
+
+    const RULES: Rules = Rules { now: Timestamp(1), max_attempts: 3 };
+
+    fn lease(n: u8) -> LeaseId {
+        LeaseId(n.to_string())
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let outcome =
+            prop_oneof![Just(Outcome::Succeeded), Just(Outcome::Failed), Just(Outcome::Canceled), Just(Outcome::Lost)];
+        let id = || (0..3u8).prop_map(lease);
+        prop_oneof![
+            id().prop_map(Event::Claimed),
+            id().prop_map(Event::Permitted),
+            Just(Event::CancelRequested),
+            (id(), outcome).prop_map(|(id, outcome)| Event::ResultReported(id, outcome)),
+            Just(Event::LeaseLapsed),
+            id().prop_map(|id| Event::GaveBack(id, Rejection::Full)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_rules_hold(events in proptest::collection::vec(any_event(), 0..60)) {
+            let mut state = State::NEW;
+            let mut permitted = false;
+            for event in events {
+                let Ok((next, effects)) = state.after(&event, RULES) else { continue };
+                if state.status.is_ended() {
+                    prop_assert_eq!(&next, &state, "an end is final");
+                    prop_assert_eq!(&effects, &vec![Effect::ConfirmAgain]);
+                }
+                if next.status.is_leased() {
+                    prop_assert!(next.lease.is_some(), "who has it has a lease");
+                }
+                if next.status == Status::Pending {
+                    prop_assert!(next.lease.is_none());
+                    prop_assert!(!permitted, "what may have changed things isn't run again");
+                }
+                permitted |= next.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
+                prop_assert!(next.losses <= RULES.max_attempts);
+                prop_assert!(next.attempt >= state.attempt);
+                prop_assert_eq!(
+                    !state.status.is_ended() && next.status.is_ended(),
+                    effects.contains(&Effect::AnnounceEnd)
+                );
+                state = next;
+            }
+        }
+    }
+
+    #[test]
+    fn giving_back_costs_no_attempt_and_losing_does() {
+        let mut state = State::NEW;
+        for n in 0..10 {
+            state = state.after(&Event::Claimed(lease(n)), RULES).unwrap().0;
+            state = state.after(&Event::GaveBack(lease(n), Rejection::Full), RULES).unwrap().0;
+        }
+        assert_eq!((state.status, state.attempt, state.losses), (Status::Pending, 10, 0));
+        for _ in 0..3 {
+            state = state.after(&Event::Claimed(lease(0)), RULES).unwrap().0;
+            state = state.after(&Event::LeaseLapsed, RULES).unwrap().0;
+        }
+        assert_eq!((state.status, state.losses), (Status::Failed, 3));
+    }
+
+    #[test]
+    fn the_outcome_decides_even_when_canceling() {
+        let running = State::NEW.after(&Event::Claimed(lease(1)), RULES).unwrap().0;
+        let canceling = running.after(&Event::CancelRequested, RULES).unwrap().0;
+        assert_eq!(canceling.after(&Event::Permitted(lease(1)), RULES), Err(InvalidTransition::Canceling));
+        let ended = canceling.after(&Event::ResultReported(lease(1), Outcome::Succeeded), RULES).unwrap().0;
+        assert_eq!(ended.status, Status::Succeeded);
+        let stale = Event::ResultReported(lease(2), Outcome::Failed);
+        assert_eq!(ended.after(&stale, RULES), Err(InvalidTransition::LeaseLost));
+    }
+}
