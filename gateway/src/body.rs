@@ -1,7 +1,10 @@
 //! Request bodies: JSON straight into the message of the call.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -9,26 +12,53 @@ use serde_json::error::Category;
 
 use crate::Gateway;
 use crate::error::Error;
+use crate::strict::Strict;
 
 /// The largest JSON body.
 const LIMIT: usize = 1024 * 1024;
+const DRAINED: usize = 100 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 const INVALID: &str = "The request body is not valid JSON for this operation.";
 
 /// Reads a JSON object into a message.
 ///
 /// # Errors
 /// 400 when it is none, 408 when it takes too long to come, 413 when it is too large.
-pub(crate) async fn read<T: DeserializeOwned + Default>(body: Body, gateway: &Gateway) -> Result<T, Error> {
-    let collected = tokio::time::timeout(gateway.options.timeout, Limited::new(body, LIMIT).collect()).await;
-    let collected = collected.map_err(|_| too_slow())?;
-    let bytes = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => {
-            let message = "The request body is too large.";
-            Error::new(StatusCode::PAYLOAD_TOO_LARGE, message).detail(format!("At most {LIMIT} bytes are accepted."))
+pub(crate) async fn read<T: DeserializeOwned + Default>(mut body: Body, gateway: &Gateway) -> Result<T, Error> {
+    let collected = tokio::time::timeout(gateway.options.timeout, Limited::new(&mut body, LIMIT).collect()).await;
+    match collected.map_err(|_| too_slow())? {
+        Ok(bytes) => parse(&bytes.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drain(body.into_data_stream()).await;
+            Err(too_large("The request body is too large.", LIMIT))
         }
-        None => Error::bad_request("The request body ended early."),
-    })?;
-    parse(&bytes.to_bytes())
+        Err(_) => Err(broken_off()),
+    }
+}
+
+/// Reads on for a while what nobody wants: a connection that is closed with unread bytes is reset, and the client would
+/// never see why.
+pub(crate) async fn drain(mut body: BodyDataStream) {
+    let read = async {
+        let mut taken = 0;
+        while let Some(Ok(data)) = body.next().await {
+            taken += data.len();
+            if taken > DRAINED {
+                return;
+            }
+        }
+    };
+    // Whoever is slower than that may see a reset.
+    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+}
+
+pub(crate) fn too_large(message: &str, limit: usize) -> Error {
+    Error::new(StatusCode::PAYLOAD_TOO_LARGE, message).detail(format!("At most {limit} bytes are accepted."))
+}
+
+/// The client went away, or sent what isn't HTTP.
+pub(crate) fn broken_off() -> Error {
+    Error::bad_request("The request body ended early.")
 }
 
 /// The body stopped coming.
@@ -38,18 +68,17 @@ pub(crate) fn too_slow() -> Error {
 
 fn parse<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Error> {
     let text = bytes.trim_ascii();
-    match text.first() {
-        None => return Err(invalid("The body is empty; a JSON object is required.")),
-        Some(b'{') => {}
-        _ if text == b"null" => return Ok(T::default()),
-        // A struct would be read from an array as well.
-        Some(_) => return Err(invalid(found_instead(text))),
+    if text.is_empty() {
+        return Err(invalid("The body is empty; a JSON object is required."));
+    }
+    if text == b"null" {
+        return Ok(T::default());
     }
     if has_nul(text) {
         return Err(invalid("Strings must not have NUL characters (\\u0000)."));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let message = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let message = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         if error.classify() != Category::Data || path == "." {
@@ -64,16 +93,6 @@ fn parse<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Error> {
 
 fn invalid(detail: impl Into<String>) -> Error {
     Error::bad_request(INVALID).detail(detail)
-}
-
-fn found_instead(text: &[u8]) -> String {
-    match serde_json::from_slice::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Array(_)) => "Expected an object, got an array.".to_owned(),
-        Ok(serde_json::Value::String(_)) => "Expected an object, got a string.".to_owned(),
-        Ok(serde_json::Value::Number(_)) => "Expected an object, got a number.".to_owned(),
-        Ok(_) => "Expected an object, got a boolean.".to_owned(),
-        Err(error) => describe(&error),
-    }
 }
 
 /// Whether a string in a JSON text has an escaped NUL. Databases can't store it.

@@ -40,6 +40,9 @@ fn members() {
     assert_eq!(error.body().detail, "require_active_version: expected a boolean, got a string");
     let error = fault::<CreateWorkspaceRequest>(r#"{"rich_parameter_values": [{"name": "a"}, {"name": 1}]}"#);
     assert_eq!(error.body().validations[0].field, "rich_parameter_values[1].name");
+    // Neither is an array an object further in.
+    let error = fault::<CreateWorkspaceRequest>(r#"{"rich_parameter_values": [["a", "b"]]}"#);
+    assert_eq!(error.body().detail, "rich_parameter_values[0]: expected an object, got an array");
     let error = fault::<CreateWorkspaceBuildRequest>(r#"{"transition": "explode"}"#);
     assert_eq!(error.body().detail, "transition: \"explode\" is not one of: start, stop, delete");
     let error = fault::<CreateWorkspaceBuildRequest>(r#"{"state": "%%"}"#);
@@ -57,7 +60,7 @@ fn bad_texts() {
         (b"[]".to_vec(), "got an array"),
         (br#"["name"]"#.to_vec(), "got an array"),
         (b"\"text\"".to_vec(), "got a string"),
-        (b"5".to_vec(), "got a number"),
+        (b"5".to_vec(), "got an integer"),
         (b"true".to_vec(), "got a boolean"),
         (b"name=a".to_vec(), "expected"),
         (br#"{"name": "a"} {"name": "b"}"#.to_vec(), "trailing"),

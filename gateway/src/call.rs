@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use axum::RequestPartsExt as _;
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use http::request::Parts;
 use orgplane_proto::context::ClientAddress;
 use tonic::Status;
@@ -45,7 +46,9 @@ impl FromRequestParts<Gateway> for Call {
             return Err(Error::bad_request("The path has a NUL character."));
         }
         let request_id = parts.extensions.get().copied().unwrap_or(RequestId(Uuid::nil()));
-        let address = parts.extensions.get().copied();
+        let trusted = parts.extensions.get::<ClientAddress>().copied();
+        let peer = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| ClientAddress(peer.0.ip()));
+        let address = trusted.or_else(peer);
         Ok(Self { query, variables, authorization, request_id, address, deadline: gateway.options.timeout })
     }
 }

@@ -17,7 +17,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-coder-request-id");
 /// A middleware. The query stays out of the log: it may carry a token.
 pub(crate) async fn around(State(version): State<HeaderValue>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let id = Uuid::new_v4();
+    let id = Uuid::now_v7();
     request.extensions_mut().insert(RequestId(id));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 

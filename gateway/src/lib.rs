@@ -16,6 +16,7 @@ mod record;
 mod reply;
 mod routes;
 mod stream;
+mod strict;
 mod upstream;
 
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ pub(crate) struct Gateway {
 ///
 /// The router serves everything through its fallback, because paths are cleaned before they are routed. So a router that
 /// it is merged with must have no fallback of its own (see [`Router::reset_fallback`]). The client's address is taken
-/// from an [`orgplane_proto::context::ClientAddress`] among the request's extensions; the listener sets it.
+/// from the request's extensions: an [`orgplane_proto::context::ClientAddress`], else axum's `ConnectInfo` of the listener.
 pub fn router(upstream: Upstream, options: Options) -> Router {
     let version: String = options.version.chars().filter(char::is_ascii_graphic).collect();
     let version = HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static(""));

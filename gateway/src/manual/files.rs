@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
-use http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
+use http::{HeaderMap, header};
 use orgplane_proto::template::v1::file_service_client::FileServiceClient;
 use orgplane_proto::template::v1::upload_file_request::Message;
-use orgplane_proto::template::v1::{UploadFileHeader, UploadFileRequest};
-use tokio::sync::oneshot;
+use orgplane_proto::template::v1::{UploadFileHeader, UploadFileRequest, UploadFileResponse};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::call::Call;
 use crate::error::{Answer, Error};
@@ -19,6 +20,8 @@ use crate::{Gateway, body, reply};
 const TAR: &str = "application/x-tar";
 const PIECE: usize = 256 * 1024;
 const LIMIT: usize = 100 * 1024 * 1024;
+/// Pieces on their way at once.
+const AHEAD: usize = 2;
 /// However slowly an archive comes, it has come by then.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
@@ -30,75 +33,63 @@ pub(crate) async fn upload(State(gateway): State<Gateway>, call: Call, headers: 
         return Err(Error::bad_request("Unsupported content type.").detail(detail));
     }
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let mut content = content.into_data_stream();
     if announced.is_some_and(|length| length > LIMIT as u64) {
+        body::drain(content).await;
         return Err(too_large());
     }
 
-    let (fail, failed) = oneshot::channel();
-    let pieces = Pieces {
-        body: content.into_data_stream(),
-        rest: Bytes::new(),
-        taken: 0,
-        patience: call.patience(),
-        fail: Some(fail),
-    };
+    let (pieces, receiver) = mpsc::channel(AHEAD);
     let mut client = FileServiceClient::new(gateway.upstream.clone());
-    let sent = client.upload_file(call.open_request(pieces.into_messages()));
-    // A body that breaks off must not look complete to the service: the call is dropped, never ended.
-    let reply = tokio::select! {
-        biased;
-        Ok(error) = failed => return Err(error),
-        reply = tokio::time::timeout(LONGEST, sent) => reply.map_err(|_| body::too_slow())??.into_inner(),
+    let mut sent = Box::pin(client.upload_file(call.open_request(ReceiverStream::new(receiver))));
+    let sending = async {
+        let passed = tokio::select! {
+            passed = pass_on(&mut content, &pieces, call.patience()) => passed,
+            // It ended before its time: most likely something is wrong with the archive.
+            reply = &mut sent => {
+                body::drain(content).await;
+                return Ok(reply?.into_inner());
+            }
+        };
+        if let Err(error) = passed {
+            // A body that breaks off must not look complete: the call goes before the end of its stream shows.
+            drop(sent);
+            drop(pieces);
+            if error == too_large() {
+                body::drain(content).await;
+            }
+            return Err(error);
+        }
+        drop(pieces);
+        call.unary(sent).await
     };
+    let reply: UploadFileResponse = timeout(LONGEST, sending).await.map_err(|_| body::too_slow())??;
     reply::json(if reply.created { 201 } else { 200 }, &reply)
 }
 
-fn too_large() -> Error {
-    Error::new(StatusCode::PAYLOAD_TOO_LARGE, "The file is too large.")
-        .detail(format!("At most {LIMIT} bytes are accepted."))
-}
-
-struct Pieces {
-    body: BodyDataStream,
-    rest: Bytes,
-    taken: usize,
+/// Sends the header and the whole body, cut into pieces; stops early when nobody takes them any more.
+async fn pass_on(
+    body: &mut BodyDataStream,
+    pieces: &mpsc::Sender<UploadFileRequest>,
     patience: Duration,
-    fail: Option<oneshot::Sender<Error>>,
+) -> Result<(), Error> {
+    let header = Message::Header(UploadFileHeader { content_type: TAR.to_owned() });
+    let mut open = pieces.send(UploadFileRequest { message: Some(header) }).await.is_ok();
+    let mut taken = 0;
+    while let Some(data) = timeout(patience, body.next()).await.map_err(|_| body::too_slow())? {
+        let mut data = data.map_err(|_| body::broken_off())?;
+        taken += data.len();
+        if taken > LIMIT {
+            return Err(too_large());
+        }
+        while open && !data.is_empty() {
+            let piece = data.split_to(data.len().min(PIECE)).to_vec();
+            open = pieces.send(UploadFileRequest { message: Some(Message::Data(piece)) }).await.is_ok();
+        }
+    }
+    Ok(())
 }
 
-impl Pieces {
-    fn into_messages(self) -> impl Stream<Item = UploadFileRequest> + Send + 'static {
-        let header = Message::Header(UploadFileHeader { content_type: TAR.to_owned() });
-        let header = UploadFileRequest { message: Some(header) };
-        let pieces = stream::unfold(self, |mut pieces| async move {
-            let data = pieces.next().await?;
-            Some((UploadFileRequest { message: Some(Message::Data(data.to_vec())) }, pieces))
-        });
-        stream::iter([header]).chain(pieces)
-    }
-
-    /// The next piece; `None` at the proper end only.
-    async fn next(&mut self) -> Option<Bytes> {
-        while self.rest.is_empty() {
-            match tokio::time::timeout(self.patience, self.body.next()).await {
-                Ok(None) => return None,
-                Ok(Some(Ok(data))) if self.taken + data.len() <= LIMIT => {
-                    self.taken += data.len();
-                    self.rest = data;
-                }
-                Ok(Some(Ok(_))) => return self.break_off(too_large()).await,
-                Ok(Some(Err(_))) => return self.break_off(Error::bad_request("The request body ended early.")).await,
-                Err(_) => return self.break_off(body::too_slow()).await,
-            }
-        }
-        Some(self.rest.split_to(self.rest.len().min(PIECE)))
-    }
-
-    async fn break_off(&mut self, error: Error) -> Option<Bytes> {
-        if let Some(fail) = self.fail.take() {
-            // The handler may have its answer already.
-            let _ = fail.send(error);
-        }
-        std::future::pending().await
-    }
+fn too_large() -> Error {
+    body::too_large("The file is too large.", LIMIT)
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::result::Result;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,6 +57,7 @@ pub(super) struct Fake {
     seen: Arc<Mutex<Vec<Seen>>>,
     replies: Arc<Mutex<VecDeque<Reply>>>,
     delay: Arc<Mutex<Duration>>,
+    refuse_uploads: Arc<AtomicBool>,
 }
 
 impl Fake {
@@ -70,6 +72,11 @@ impl Fake {
 
     pub(super) fn delay(&self, delay: Duration) {
         *self.delay.lock().unwrap() = delay;
+    }
+
+    /// Whether uploads are refused at their first message.
+    pub(super) fn refuse_uploads(&self, refuse: bool) {
+        self.refuse_uploads.store(refuse, Ordering::SeqCst);
     }
 
     pub(super) fn seen(&self) -> Seen {
@@ -191,6 +198,9 @@ impl FileService for Fake {
         let mut all: Vec<UploadFileRequest> = Vec::new();
         while let Some(message) = stream.message().await? {
             all.push(message);
+            if self.refuse_uploads.load(Ordering::SeqCst) {
+                return Err(Status::invalid_argument("A bad archive."));
+            }
         }
         guard.1 = true;
         let mut request = Request::new(all);
