@@ -27,13 +27,14 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 pub(crate) async fn upload(State(gateway): State<Gateway>, call: Call, headers: HeaderMap, content: Body) -> Answer {
     let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let mut content = content.into_data_stream();
     let content_type = given.split(';').next().unwrap_or_default().trim();
     if !content_type.eq_ignore_ascii_case(TAR) {
+        body::drain(content).await;
         let detail = format!("The Content-Type header is {given:?}; only {TAR:?} is accepted.");
         return Err(Error::bad_request("Unsupported content type.").detail(detail));
     }
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    let mut content = content.into_data_stream();
     if announced.is_some_and(|length| length > LIMIT as u64) {
         body::drain(content).await;
         return Err(too_large());

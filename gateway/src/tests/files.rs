@@ -96,6 +96,7 @@ async fn early_answers_reach_clients_that_are_still_sending() {
     let server = tokio::spawn(axum::serve(listener, api.router.clone()).into_future());
     for (path, content_type, size, refuse, wanted) in [
         ("/api/v2/files", "application/x-tar", 20 * MIB, true, "HTTP/1.1 400"),
+        ("/api/v2/files", "application/zip", 20 * MIB, false, "HTTP/1.1 400"),
         ("/api/v2/files", "application/x-tar", 101 * MIB, false, "HTTP/1.1 413"),
         ("/api/v2/organizations", "application/json", 20 * MIB, false, "HTTP/1.1 413"),
     ] {

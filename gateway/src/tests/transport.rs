@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, StatusCode};
-use orgplane_proto::organization::v1::{Organization, UpdateOrganizationRequest};
+use orgplane_proto::organization::v1::organization_service_client::OrganizationServiceClient;
+use orgplane_proto::organization::v1::{GetOrganizationRequest, Organization, UpdateOrganizationRequest};
 use tonic::transport::{Channel, Endpoint};
 
 use super::fake::Fake;
@@ -66,5 +67,26 @@ async fn something_else_listens() {
     let answer = api.get("/api/v2/organizations/acme").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!answer.message().contains("html"));
+    server.abort();
+}
+
+/// As the server runs it: one address for REST and gRPC.
+#[tokio::test]
+async fn merged_with_the_services() {
+    let api = Api::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let both = api.router.clone().merge(api.fake.routes().reset_fallback());
+    let server = tokio::spawn(axum::serve(listener, both.clone()).into_future());
+
+    let organization = Organization { name: "acme".to_owned(), ..Default::default() };
+    api.fake.reply(organization.clone());
+    let mut client = OrganizationServiceClient::new(channel(address));
+    let reply = client.get_organization(GetOrganizationRequest { organization: "acme".to_owned() }).await.unwrap();
+    assert_eq!(reply.into_inner(), organization);
+
+    let api = Api { router: both, ..api };
+    api.fake.reply(organization);
+    assert_eq!(api.get("/api/v2/organizations/acme").await.json()["name"], "acme");
     server.abort();
 }
