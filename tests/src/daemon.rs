@@ -1,0 +1,66 @@
+//! A provisioner daemon: the real program in a process of its own.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::binary::command;
+use crate::deployment::Deployment;
+use crate::process::Process;
+
+/// A running daemon with a work directory of its own.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Process,
+    folder: TempDir,
+}
+
+impl Daemon {
+    /// Starts one with a key.
+    #[must_use]
+    pub fn start(deployment: &Deployment, name: &str, key: &str, engine: &str) -> Self {
+        Self::start_with(deployment, name, key, engine, &[])
+    }
+
+    /// The same with further flags.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start_with(deployment: &Deployment, name: &str, key: &str, engine: &str, flags: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("orgplane-daemon-").tempdir().expect("a temporary folder");
+        let mut command = daemon_command(deployment.url(), folder.path(), name, key, engine);
+        command.args(flags);
+        Self { process: Process::start(name, &mut command), folder }
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The folder with its key, work directory and cache.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The command of a daemon whose files stand in `folder`.
+///
+/// # Panics
+/// When the key file can't be written.
+pub fn daemon_command(url: &str, folder: &Path, name: &str, key: &str, engine: &str) -> Command {
+    let key_file = folder.join("key");
+    let mut file = std::fs::OpenOptions::new();
+    let mut file = file.create(true).write(true).truncate(true).mode(0o600).open(&key_file).expect("the key file");
+    writeln!(file, "{key}").expect("the key file");
+    let mut command = command();
+    command.args(["provisioner", "start", "--url", url, "--name", name, "--engine", engine, "--key-file"]);
+    command.arg(&key_file);
+    command.arg("--work-dir").arg(folder.join("work")).arg("--cache-dir").arg(folder.join("cache"));
+    command
+}

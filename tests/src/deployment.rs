@@ -1,0 +1,147 @@
+//! A server process with a database and a data directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use tempfile::TempDir;
+
+use crate::binary::command;
+use crate::database::{Database, Databases};
+use crate::grpc::Api;
+use crate::process::Process;
+use crate::rest::Rest;
+use crate::wait::LONG;
+
+/// The password of every user of the tests.
+pub const PASSWORD: &str = "Correct-Horse-7-Battery";
+
+/// The first user's address and name.
+pub const OWNER: (&str, &str) = ("owner@example.com", "owner");
+
+/// What a deployment should be like.
+#[derive(Debug)]
+pub struct Builder {
+    database: Databases,
+    flags: Vec<String>,
+}
+
+impl Builder {
+    /// Sets a flag of `orgplane server`.
+    #[must_use]
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Deployment {
+        let folder = tempfile::Builder::new().prefix("orgplane-test-").tempdir().expect("a temporary folder");
+        let database = match self.database {
+            Databases::Sqlite => Database::sqlite(folder.path()),
+            Databases::Postgres => Database::postgres().await,
+        };
+        let mut process = serve(&database, folder.path(), "127.0.0.1:0", &self.flags);
+        let url = ready(&mut process).await;
+        Deployment { process, database, folder, url, flags: self.flags }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Deployment {
+    // In the order in which they have to end.
+    process: Process,
+    database: Database,
+    folder: TempDir,
+    url: String,
+    flags: Vec<String>,
+}
+
+impl Deployment {
+    /// On SQLite, with intervals that fit tests.
+    pub async fn start() -> Self {
+        Self::on(Databases::Sqlite).start().await
+    }
+
+    /// The same to be adjusted.
+    #[must_use]
+    pub fn on(database: Databases) -> Builder {
+        let builder = Builder { database, flags: Vec::new() };
+        builder
+            .flag("--heartbeat-interval", "500ms")
+            .flag("--contact-lost-after", "3s")
+            .flag("--reap-interval", "200ms")
+            .flag("--poll-interval", "500ms")
+    }
+
+    /// The one address of REST and gRPC.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Its database.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends it as an operator would.
+    pub async fn stop(&mut self) -> ExitStatus {
+        self.process.stop().await
+    }
+
+    /// Starts it again on the same address, after [`Self::stop`] or a kill.
+    pub async fn start_again(&mut self) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        self.process = serve(&self.database, self.folder.path(), &address, &self.flags);
+        assert_eq!(ready(&mut self.process).await, self.url);
+    }
+
+    /// The command of another server on the same database, on a free port.
+    #[must_use]
+    pub fn second_server(&self) -> Command {
+        server_command(&self.database, self.folder.path(), "127.0.0.1:0", &self.flags)
+    }
+
+    /// REST without credentials.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        Rest::new(&self.url)
+    }
+
+    /// gRPC with a token or key, or without one.
+    pub async fn grpc(&self, token: Option<&str>) -> Api {
+        Api::connect(&self.url, token).await
+    }
+}
+
+fn server_command(database: &Database, folder: &Path, address: &str, flags: &[String]) -> Command {
+    let mut command = command();
+    command.args(["server", "--http-address", address, "--database-url", database.url(), "--data-dir"]).arg(folder);
+    command.args(flags);
+    if let Some(records) = std::env::var_os("ORGPLANE_TEST_RECORD").map(PathBuf::from) {
+        std::fs::create_dir_all(&records).expect("the folder for records");
+        command.env("ORGPLANE_RECORD_EXCHANGES", records.join(format!("{}.jsonl", uuid::Uuid::new_v4())));
+    }
+    command
+}
+
+fn serve(database: &Database, folder: &Path, address: &str, flags: &[String]) -> Process {
+    Process::start("server", &mut server_command(database, folder, address, flags))
+}
+
+async fn ready(process: &mut Process) -> String {
+    process.line(LONG, |line| line.strip_prefix("Orgplane is ready at ").map(|url| url.trim().to_owned())).await
+}
