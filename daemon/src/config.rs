@@ -1,0 +1,253 @@
+//! The daemon's settings, with their defaults and rules.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+/// Text that is never shown and is wiped from memory after use.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps the text, without white space around it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.trim().to_owned()))
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A kind of engine that a daemon can offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EngineKind {
+    /// Terraform or OpenTofu.
+    Terraform,
+    /// Scripted results, for tests and demonstrations.
+    Echo,
+}
+
+impl EngineKind {
+    /// The name under which jobs ask for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terraform => "terraform",
+            Self::Echo => "echo",
+        }
+    }
+}
+
+impl std::str::FromStr for EngineKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "terraform" => Ok(Self::Terraform),
+            "echo" => Ok(Self::Echo),
+            _ => Err(rule("engine", format!("{text:?} is neither `terraform` nor `echo`"))),
+        }
+    }
+}
+
+/// The command that runs [`crate::shim`]; the step's directory is added as its last argument.
+#[derive(Debug, Clone)]
+pub struct ShimCommand {
+    /// The program, by default this one.
+    pub program: PathBuf,
+    /// Its arguments before the directory.
+    pub args: Vec<OsString>,
+}
+
+/// How long the daemon waits for things.
+#[derive(Debug, Clone)]
+pub struct Intervals {
+    /// The longest first wait before a reconnect; the actual one is random below it.
+    pub backoff_min: Duration,
+    /// The longest wait before a reconnect at all.
+    pub backoff_max: Duration,
+    /// From the interrupt of an engine that changes nothing to its kill.
+    pub plan_grace: Duration,
+    /// From the interrupt of an engine that applies to its kill.
+    pub apply_grace: Duration,
+    /// How long running jobs may take after the daemon was told to drain, before they are interrupted.
+    pub drain: Duration,
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Self {
+            backoff_min: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+            plan_grace: Duration::from_secs(30),
+            apply_grace: Duration::from_secs(300),
+            drain: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// All settings of a daemon.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The server's address, such as `https://orgplane.example.com`.
+    pub url: String,
+    /// The organization's provisioner key.
+    pub key: Secret,
+    /// Shown to people; by default the host's name without its domain.
+    pub name: String,
+    /// The organization's name or id that the key is expected to be of; `None` takes any.
+    pub organization: Option<String>,
+    /// Jobs at a time, at least 1.
+    pub capacity: u32,
+    /// The engines to offer. Echo is offered only when it is named here.
+    pub engines: BTreeSet<EngineKind>,
+    /// The Terraform or OpenTofu program; `None` looks for `terraform`, then `tofu` on PATH.
+    pub terraform_path: Option<PathBuf>,
+    /// Where downloaded provider plugins are kept; daemons may share it.
+    pub cache_dir: PathBuf,
+    /// Where jobs run; one daemon's own, locked while it runs.
+    pub work_dir: PathBuf,
+    /// How an engine's shim is started.
+    pub shim: ShimCommand,
+    /// Waits and graces.
+    pub intervals: Intervals,
+}
+
+impl Config {
+    /// The defaults for a server and a key.
+    pub fn new(url: impl Into<String>, key: Secret) -> Result<Self, Error> {
+        let program = std::env::current_exe().map_err(Error::io("the program's own file"))?;
+        let user = |variable: &str, fallback: &str| {
+            std::env::var_os(variable)
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute())
+                .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(fallback)))
+                .unwrap_or_else(|| std::env::temp_dir().join(fallback))
+        };
+        let args = ["provisioner", "shim", "--dir"].map(OsString::from).to_vec();
+        Ok(Self {
+            url: url.into(),
+            key,
+            name: short_hostname(),
+            organization: None,
+            capacity: 1,
+            engines: BTreeSet::from([EngineKind::Terraform]),
+            terraform_path: None,
+            cache_dir: user("XDG_CACHE_HOME", ".cache").join("orgplane"),
+            work_dir: user("XDG_DATA_HOME", ".local/share").join("orgplane/provisioner"),
+            shim: ShimCommand { program, args },
+            intervals: Intervals::default(),
+        })
+    }
+
+    /// Checks every rule; [`crate::run`] does it too.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.endpoint_uri()?;
+        if self.key.expose().is_empty() {
+            return Err(rule("key", "must not be empty; create one with `orgplane provisioner keys create`"));
+        }
+        if !self.key.expose().bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(rule("key", "has characters that no provisioner key has; is it complete and on one line?"));
+        }
+        check_name(&self.name)?;
+        if self.capacity == 0 {
+            return Err(rule("capacity", "must be at least 1"));
+        }
+        if self.engines.is_empty() {
+            return Err(rule("engine", "name at least one of `terraform` and `echo`"));
+        }
+        for (field, path) in [("cache-dir", &self.cache_dir), ("work-dir", &self.work_dir)] {
+            if !path.is_absolute() {
+                return Err(rule(field, format!("{} is not an absolute path", path.display())));
+            }
+        }
+        if self.intervals.backoff_min.is_zero() || self.intervals.backoff_max < self.intervals.backoff_min {
+            return Err(rule("backoff", "the shortest must be over zero and not over the longest"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn endpoint_uri(&self) -> Result<tonic::transport::Uri, Error> {
+        let wrong = || rule("url", format!("{:?} is not of the form http(s)://host[:port]", self.url));
+        let uri: tonic::transport::Uri = self.url.trim_end_matches('/').parse().map_err(|_| wrong())?;
+        let known = matches!(uri.scheme_str(), Some("http" | "https"));
+        if !known || uri.host().is_none_or(str::is_empty) || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(wrong());
+        }
+        if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+            return Err(rule("url", "must not carry credentials"));
+        }
+        Ok(uri)
+    }
+}
+
+fn rule(field: &'static str, rule: impl Into<String>) -> Error {
+    Error::Config { field, rule: rule.into() }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(rule("name", format!("{name:?} is not 1 to 64 letters, digits, hyphens, underscores and dots")))
+}
+
+fn short_hostname() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_default();
+    let short = host.split('.').next().unwrap_or_default();
+    if check_name(short).is_ok() { short.to_owned() } else { "provisioner".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::new("http://127.0.0.1:3000", Secret::new("orgp_abc\n")).unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_secrets_hidden() {
+        let config = config();
+        config.validate().unwrap();
+        assert!(!format!("{config:?}").contains("orgp_abc"));
+        assert_eq!(config.key.expose(), "orgp_abc");
+    }
+
+    #[test]
+    fn each_rule_names_its_field() {
+        type Change = fn(&mut Config);
+        let broken: [(&str, Change); 6] = [
+            ("url", |c| c.url = "ftp://x".to_owned()),
+            ("url", |c| c.url = "https://host/path".to_owned()),
+            ("key", |c| c.key = Secret::new("  ")),
+            ("name", |c| c.name = "has space".to_owned()),
+            ("capacity", |c| c.capacity = 0),
+            ("work-dir", |c| c.work_dir = PathBuf::from("relative")),
+        ];
+        for (field, change) in broken {
+            let mut config = config();
+            change(&mut config);
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.starts_with(field), "{error}");
+        }
+        assert!(check_name(&"x".repeat(65)).is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! The daemon as a whole.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Host;
+use crate::session::Session;
+use crate::workdir::{WorkDir, create_private};
+use crate::{Config, Error};
+
+/// How the daemon is told to end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Take no new jobs, and end when the running ones have.
+    pub drain: CancellationToken,
+    /// Interrupt the running jobs, hand in what they leave, and end.
+    pub interrupt: CancellationToken,
+}
+
+impl From<CancellationToken> for Stop {
+    fn from(drain: CancellationToken) -> Self {
+        Self { drain, interrupt: CancellationToken::new() }
+    }
+}
+
+/// Runs a daemon until it is told to end, or can't go on.
+///
+/// An unreachable server is no reason to end: the daemon tries again, with growing random waits, and its running jobs go
+/// on meanwhile.
+pub async fn run(config: Config, stop: impl Into<Stop>) -> Result<(), Error> {
+    config.validate()?;
+    let host = Host::find(&config).await?;
+    create_private(&config.cache_dir).map_err(Error::io(&config.cache_dir))?;
+    let work = WorkDir::open(&config.work_dir)?;
+    if nix::unistd::geteuid().is_root() {
+        tracing::warn!("running as root: templates run commands with the daemon's rights; use an account of its own");
+    }
+    for engine in host.engines() {
+        tracing::info!(engine = engine.name, version = engine.version, "engine found");
+    }
+    // Large, and moved nowhere from here on.
+    let session = Box::new(Session::new(config, host, work));
+    Box::pin(session.run(stop.into())).await
+}

@@ -1,0 +1,177 @@
+//! One job's view of the daemon: where its lines, states and questions go.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use orgplane_proto::provisioner::v1::{
+    JobErrorCode, LogLevel, LogSource, Reference, StateReference, Timing, UploadKind, Verdict, assign,
+};
+
+use super::{Failure, Host};
+use crate::job::logs::{Line, Log};
+use crate::job::phase::Cause;
+use crate::job::{Job, Stop};
+use crate::session::bytes::{BytesError, Link};
+use crate::workdir::{PERMITTED, write_private};
+
+/// More timings than this are not reported.
+const MAX_TIMINGS: usize = 1000;
+
+/// What an engine works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) host: Arc<Host>,
+    pub(crate) job: Arc<Job>,
+    pub(crate) log: Log,
+    link: Link,
+    ledger: Mutex<Ledger>,
+}
+
+/// What is reported however the job ends.
+#[derive(Debug)]
+struct Ledger {
+    stage: Cow<'static, str>,
+    state: Option<StateReference>,
+    timings: Vec<Timing>,
+}
+
+impl Context {
+    pub(crate) fn new(host: Arc<Host>, job: Arc<Job>, log: Log, link: Link) -> Self {
+        let state = match &job.assign.job {
+            Some(assign::Job::WorkspaceBuild(build)) => build.state.clone(),
+            _ => None,
+        };
+        let ledger = Mutex::new(Ledger { stage: Cow::Borrowed("Setting up"), state, timings: Vec::new() });
+        Self { host, job, log, link, ledger }
+    }
+
+    fn ledger<T>(&self, f: impl FnOnce(&mut Ledger) -> T) -> T {
+        f(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The newest state that the server has, and the timings.
+    pub(crate) fn take_ledger(&self) -> (Option<StateReference>, Vec<Timing>) {
+        self.ledger(|l| (l.state.take(), std::mem::take(&mut l.timings)))
+    }
+
+    pub(crate) fn add_timings(&self, timings: impl IntoIterator<Item = Timing>) {
+        self.ledger(|l| {
+            let room = MAX_TIMINGS.saturating_sub(l.timings.len());
+            l.timings.extend(timings.into_iter().take(room));
+        });
+    }
+
+    // ---- log ---------------------------------------------------------------------------------------------------
+
+    /// Begins a stage: lines belong to it from now on.
+    pub(crate) async fn stage(&self, name: impl Into<Cow<'static, str>>) {
+        let name = name.into();
+        self.ledger(|l| l.stage = name);
+        self.say(LogLevel::Info, "").await;
+    }
+
+    /// A line of the daemon's own.
+    pub(crate) async fn say(&self, level: LogLevel, output: impl Into<String>) {
+        self.line(SystemTime::now(), LogSource::ProvisionerDaemon, level, output.into()).await;
+    }
+
+    /// A line of the engine's.
+    pub(crate) async fn engine_line(&self, time: SystemTime, level: LogLevel, output: String) {
+        self.line(time, LogSource::Provisioner, level, output).await;
+    }
+
+    async fn line(&self, time: SystemTime, source: LogSource, level: LogLevel, output: String) {
+        let stage = self.ledger(|l| l.stage.clone());
+        self.log.line(Line { time, source, level, stage, output }).await;
+    }
+
+    // ---- stopping ----------------------------------------------------------------------------------------------
+
+    /// An error once the job is to stop.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.job.machine().stopped().is_some() { Err(Failure::Stopped) } else { Ok(()) }
+    }
+
+    /// Waits for the future, but no longer than until the job is to stop.
+    pub(crate) async fn or_stop<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut stops = self.job.stops();
+        tokio::select! {
+            biased;
+            _ = stops.wait_for(Option::is_some) => Err(Failure::Stopped),
+            value = future => Ok(value),
+        }
+    }
+
+    // ---- server ------------------------------------------------------------------------------------------------
+
+    /// Fetches the template's archive into the job's directory.
+    pub(crate) async fn fetch_archive(&self) -> Result<PathBuf, Failure> {
+        let path = self.job.dir.join("archive.tar");
+        let Some(reference) = &self.job.assign.archive else {
+            return Err(Failure::Infrastructure("the assignment names no archive".to_owned()));
+        };
+        self.fetch(reference, &path).await?;
+        Ok(path)
+    }
+
+    pub(crate) async fn fetch(&self, reference: &Reference, path: &Path) -> Result<(), Failure> {
+        let fetched = self.or_stop(self.link.download(&self.job, reference, path)).await?;
+        fetched.map_err(|e| Failure::Infrastructure(format!("download failed: {e}")))
+    }
+
+    /// Asks for the permit to change things, and returns when it is given.
+    pub(crate) async fn permit(&self, daily_cost: i32) -> Result<(), Failure> {
+        self.check()?;
+        let mut verdicts = self.job.verdicts();
+        self.job.ask_permit(daily_cost).map_err(|_| Failure::Stopped)?;
+        let verdict = self.or_stop(verdicts.wait_for(Option::is_some)).await?.ok().and_then(|v| v.clone());
+        let Some(verdict) = verdict else { return Err(Failure::Stopped) };
+        let stop = |cause, reason: &str| Stop { cause, reason: reason.to_owned(), grace: None };
+        match verdict.verdict() {
+            Verdict::Go => {
+                if daily_cost > 0 {
+                    self.stage("Commit quota").await;
+                    for (what, credits) in
+                        [("Cost", daily_cost), ("Budget", verdict.budget), ("Consumed", verdict.consumed)]
+                    {
+                        self.say(LogLevel::Info, format!("{what}: {credits} credits a day")).await;
+                    }
+                }
+                write_private(&self.job.dir.join(PERMITTED), b"")
+                    .map_err(|e| Failure::job(format!("can't write into the work directory: {e}")))?;
+                self.job.permit().map_err(|_| Failure::Stopped)
+            }
+            Verdict::OverQuota => {
+                self.stage("Commit quota").await;
+                let text = format!(
+                    "This build would cost {daily_cost} credits a day; {} of {} are in use.",
+                    verdict.consumed, verdict.budget
+                );
+                self.say(LogLevel::Warn, text).await;
+                let code = JobErrorCode::InsufficientQuota;
+                Err(Failure::Job { error: "insufficient quota".to_owned(), code })
+            }
+            Verdict::Canceled => {
+                self.job.stop(stop(Cause::Canceled, "canceled"));
+                Err(Failure::Stopped)
+            }
+            Verdict::Lost | Verdict::Unspecified => {
+                self.job.stop(stop(Cause::LeaseLost, "the lease is lost"));
+                Err(Failure::Stopped)
+            }
+        }
+    }
+
+    /// Hands a state in; returns when the server has it.
+    pub(crate) async fn store_state(&self, lineage: String, serial: i64, bytes: Bytes) -> Result<(), BytesError> {
+        let reference = self.link.upload(&self.job, UploadKind::State, bytes).await?;
+        let state = StateReference { lineage, serial, reference: Some(reference) };
+        self.job.checkpoint(state.clone());
+        self.ledger(|l| l.state = Some(state));
+        Ok(())
+    }
+}

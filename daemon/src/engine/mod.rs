@@ -1,0 +1,90 @@
+//! Engines run jobs. What they need from the rest of the daemon is in [`Context`].
+
+mod context;
+mod echo;
+pub(crate) mod terraform;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use orgplane_proto::provisioner::v1::result::Payload;
+use orgplane_proto::provisioner::v1::{Engine, JobErrorCode};
+
+pub(crate) use self::context::Context;
+use crate::config::{Config, EngineKind, ShimCommand};
+use crate::error::Error;
+
+/// What jobs may use of the machine, fixed at start.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) shim: ShimCommand,
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) plan_grace: Duration,
+    pub(crate) apply_grace: Duration,
+    pub(crate) terraform: Option<terraform::Binary>,
+    pub(crate) echo: bool,
+    pub(crate) server_url: String,
+}
+
+impl Host {
+    /// Finds the engines that the configuration asks for.
+    pub(crate) async fn find(config: &Config) -> Result<Self, Error> {
+        let terraform = if config.engines.contains(&EngineKind::Terraform) {
+            let found = terraform::Binary::find(config.terraform_path.as_deref()).await;
+            Some(found.map_err(Error::NoEngine)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            shim: config.shim.clone(),
+            cache_dir: config.cache_dir.clone(),
+            plan_grace: config.intervals.plan_grace,
+            apply_grace: config.intervals.apply_grace,
+            terraform,
+            echo: config.engines.contains(&EngineKind::Echo),
+            server_url: config.url.clone(),
+        })
+    }
+
+    /// The engines as they are registered.
+    pub(crate) fn engines(&self) -> Vec<Engine> {
+        let engine = |kind: EngineKind, version: String| Engine { name: kind.name().to_owned(), version };
+        let terraform = self.terraform.iter().map(|b| engine(EngineKind::Terraform, b.version.to_string()));
+        let echo = self.echo.then(|| engine(EngineKind::Echo, env!("CARGO_PKG_VERSION").to_owned()));
+        terraform.chain(echo).collect()
+    }
+}
+
+/// Why an engine ended without a result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something of the daemon's own is broken, and the work had not begun: the job is given back.
+    Infrastructure(String),
+    /// The job failed.
+    Job {
+        /// For people.
+        error: String,
+        /// For programs.
+        code: JobErrorCode,
+    },
+    /// It was told to stop, and did before it changed anything.
+    Stopped,
+    /// The engine's end isn't known.
+    Lost(String),
+}
+
+impl Failure {
+    pub(crate) fn job(error: impl Into<String>) -> Self {
+        Self::Job { error: error.into(), code: JobErrorCode::Unspecified }
+    }
+}
+
+/// Runs the job with the engine that it asks for.
+pub(crate) async fn run(context: &Context) -> Result<Payload, Failure> {
+    let host = &context.host;
+    match (context.job.assign.engine.as_str(), &host.terraform) {
+        ("terraform", Some(binary)) => Box::pin(terraform::run(context, binary)).await,
+        ("echo", _) if host.echo => Box::pin(echo::run(context)).await,
+        (other, _) => Err(Failure::Infrastructure(format!("this daemon doesn't offer the engine {other:?}"))),
+    }
+}

@@ -1,0 +1,170 @@
+//! Unpacks a template's archive, trusting nothing in it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use tar::EntryType;
+
+use crate::workdir::create_private;
+
+const MAX_BYTES: u64 = 100 * 1024 * 1024;
+const MAX_ENTRIES: usize = 20_000;
+
+/// Why an archive isn't unpacked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArchiveError {
+    /// The archive is at fault.
+    #[error("the template's archive is refused: {0}")]
+    Refused(String),
+    /// The disk is.
+    #[error("the template can't be unpacked: {0}")]
+    Io(#[from] io::Error),
+}
+
+fn refused(path: &Path, what: &str) -> ArchiveError {
+    ArchiveError::Refused(format!("{:?} {what}", path.to_string_lossy()))
+}
+
+/// Unpacks regular files and directories below `into`. What Terraform would take for its own (a state, plugins, our
+/// override) is left out: it comes from the server and from `init` only.
+pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
+    let mut tar = tar::Archive::new(File::open(archive)?);
+    let mut left = MAX_BYTES;
+    let damaged = |e: io::Error| ArchiveError::Refused(format!("it isn't a readable tar: {e}"));
+    for (number, entry) in tar.entries().map_err(damaged)?.enumerate() {
+        let mut entry = entry.map_err(damaged)?;
+        if number >= MAX_ENTRIES {
+            return Err(ArchiveError::Refused(format!("it has more than {MAX_ENTRIES} entries")));
+        }
+        let name = entry.path().map_err(damaged)?.into_owned();
+        let kind = entry.header().entry_type();
+        if kind == EntryType::XGlobalHeader {
+            continue;
+        }
+        let path = local(&name)?;
+        if path.as_os_str().is_empty() || is_engines_own(&path) {
+            continue;
+        }
+        match kind {
+            EntryType::Directory => create_private(&into.join(&path))?,
+            EntryType::Regular | EntryType::Continuous => {
+                let size = entry.size();
+                left = left.checked_sub(size).ok_or_else(|| {
+                    ArchiveError::Refused(format!("it has more than {} MiB unpacked", MAX_BYTES >> 20))
+                })?;
+                let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+                let target = into.join(&path);
+                if let Some(parent) = target.parent() {
+                    create_private(parent)?;
+                }
+                let mode = if executable { 0o700 } else { 0o600 };
+                let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(target)?;
+                let copied = io::copy(&mut entry.by_ref().take(size), &mut file)?;
+                if copied != size {
+                    return Err(ArchiveError::Refused("it ends too early".to_owned()));
+                }
+            }
+            EntryType::Symlink | EntryType::Link => return Err(refused(&name, "is a link")),
+            EntryType::Char | EntryType::Block | EntryType::Fifo => return Err(refused(&name, "is a device")),
+            _ => return Err(refused(&name, "is neither a file nor a directory")),
+        }
+    }
+    Ok(())
+}
+
+/// The path without `.`, if it stays below where it starts.
+fn local(name: &Path) -> Result<PathBuf, ArchiveError> {
+    if name.as_os_str().as_bytes().contains(&0) {
+        return Err(refused(name, "has a NUL in its name"));
+    }
+    let mut path = PathBuf::new();
+    for component in name.components() {
+        match component {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir => {}
+            Component::ParentDir => return Err(refused(name, "contains `..`")),
+            Component::RootDir | Component::Prefix(_) => return Err(refused(name, "is an absolute path")),
+        }
+    }
+    Ok(path)
+}
+
+fn is_engines_own(path: &Path) -> bool {
+    let mut parts = path.components();
+    let Some(Component::Normal(first)) = parts.next() else { return false };
+    let first = first.to_string_lossy();
+    let alone = parts.next().is_none();
+    first == ".terraform" || (alone && (first.contains(".tfstate") || first.starts_with("backend_override.t")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(add: impl FnOnce(&mut tar::Builder<&mut Vec<u8>>)) -> Result<Vec<String>, ArchiveError> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = Vec::new();
+        let mut builder = tar::Builder::new(&mut bytes);
+        add(&mut builder);
+        builder.finish().unwrap();
+        drop(builder);
+        let path = dir.path().join("a.tar");
+        std::fs::write(&path, bytes).unwrap();
+        let into = dir.path().join("into");
+        create_private(&into).unwrap();
+        unpack(&path, &into)?;
+        let mut names: Vec<_> =
+            std::fs::read_dir(&into).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn entry(kind: EntryType, name: &str) -> tar::Header {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1);
+        // Past the builder's own checks.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_mode(0o644);
+        header.set_cksum();
+        header
+    }
+
+    #[test]
+    fn files_are_unpacked_without_the_engines_own() {
+        let names = archive(|b| {
+            for name in ["./main.tf", "sub/x.tf", "terraform.tfstate", ".terraform/x", "backend_override.tofu"] {
+                b.append(&entry(EntryType::Regular, name), &b"x"[..]).unwrap();
+            }
+        });
+        assert_eq!(names.unwrap(), ["main.tf", "sub"]);
+    }
+
+    #[test]
+    fn what_could_leave_the_directory_is_refused() {
+        let cases = [
+            (EntryType::Regular, "../x", "`..`"),
+            (EntryType::Regular, "a/../../x", "`..`"),
+            (EntryType::Regular, "/etc/x", "absolute"),
+            (EntryType::Symlink, "x", "link"),
+            (EntryType::Link, "x", "link"),
+            (EntryType::Char, "x", "device"),
+            (EntryType::Fifo, "x", "device"),
+        ];
+        for (kind, name, word) in cases {
+            let error = archive(|b| b.append(&entry(kind, name), &b"x"[..]).unwrap()).unwrap_err();
+            assert!(error.to_string().contains(word), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tar");
+        std::fs::write(&path, vec![7; 2000]).unwrap();
+        assert!(matches!(unpack(&path, dir.path()), Err(ArchiveError::Refused(_))));
+    }
+}

@@ -1,0 +1,103 @@
+//! Starts, stops and deletes workspaces.
+
+use orgplane_proto::provisioner::v1::result::Payload;
+use orgplane_proto::provisioner::v1::{BuildJob, BuildResult, LogLevel, WorkspaceTransition};
+use tokio::sync::watch;
+
+use super::archive::ArchiveError;
+use super::resources::{self, Show};
+use super::state::Watcher;
+use super::steps::{Ended, Terraform};
+use super::{environment, open, write_variables};
+use crate::engine::Failure;
+
+const PLAN: &str = "terraform.tfplan";
+
+struct Words {
+    transition: &'static str,
+    stage: &'static str,
+}
+
+fn words(transition: WorkspaceTransition) -> Option<Words> {
+    match transition {
+        WorkspaceTransition::Start => Some(Words { transition: "start", stage: "Starting workspace" }),
+        WorkspaceTransition::Stop => Some(Words { transition: "stop", stage: "Stopping workspace" }),
+        WorkspaceTransition::Delete => Some(Words { transition: "destroy", stage: "Destroying workspace" }),
+        WorkspaceTransition::Unspecified => None,
+    }
+}
+
+/// Takes the workspace through the transition.
+pub(super) async fn run(
+    terraform: &Terraform<'_>,
+    build: &BuildJob,
+    unpacked: Result<(), ArchiveError>,
+) -> Result<Payload, Failure> {
+    let context = terraform.context;
+    let Some(words) = words(build.transition()) else { return Err(Failure::job("the build has no transition")) };
+    let delete = build.transition() == WorkspaceTransition::Delete;
+    if delete && build.state.is_none() {
+        context.stage(words.stage).await;
+        context.say(LogLevel::Info, "The workspace has no state; there is nothing to delete").await;
+        return Ok(Payload::WorkspaceBuild(BuildResult::default()));
+    }
+    let module = open(terraform, unpacked).await?;
+    write_variables(terraform, &module).await?;
+    let env = environment(context, words.transition);
+    terraform.init(&env).await?;
+    context.stage("Planning Infrastructure").await;
+    let plan = terraform.plan(&env, delete, PLAN).await?;
+    // Deleting is free.
+    context.permit(if delete { 0 } else { plan.daily_cost() }).await?;
+    context.stage(words.stage).await;
+    let ended = apply(terraform, build, &env).await?;
+    let applied = terraform.expect_success("apply", &ended).map_err(|f| with_in_flight(f, &ended));
+    if let Err(Failure::Stopped) = &applied {
+        // Interrupted while applying: what was done counts, and what wasn't is named.
+        return Err(with_in_flight(Failure::job("the apply was interrupted"), &ended));
+    }
+    applied?;
+    let show = if delete { Show::default() } else { after(terraform, &env).await? };
+    let modules = resources::modules(&terraform.work);
+    context.stage("Cleaning Up").await;
+    Ok(Payload::WorkspaceBuild(BuildResult { resources: show.resources(), modules }))
+}
+
+/// Applies, and hands in each newer state meanwhile and the last one at the end.
+async fn apply(
+    terraform: &Terraform<'_>,
+    build: &BuildJob,
+    env: &std::collections::BTreeMap<String, String>,
+) -> Result<Ended, Failure> {
+    let mut watcher = Watcher::new(&terraform.work, build.state.as_ref());
+    let (done, ended) = watch::channel(false);
+    let applying = async {
+        let applied = terraform.apply(env, PLAN).await;
+        done.send_replace(true);
+        applied
+    };
+    let (applied, ()) = tokio::join!(applying, watcher.follow(terraform.context, ended));
+    watcher.finish(terraform.context).await;
+    applied
+}
+
+/// The state after the apply; an apply that ended well counts even if a cancel came since.
+async fn after(terraform: &Terraform<'_>, env: &std::collections::BTreeMap<String, String>) -> Result<Show, Failure> {
+    terraform.context.stage("Graphing Infrastructure").await;
+    match terraform.show(env, None).await {
+        Err(Failure::Stopped) => Ok(Show::default()),
+        other => other,
+    }
+}
+
+/// Names what may exist without being in any state.
+fn with_in_flight(failure: Failure, ended: &Ended) -> Failure {
+    let names: Vec<&str> = ended.output.in_flight().take(20).collect();
+    match failure {
+        Failure::Job { error, code } if !names.is_empty() => {
+            let error = format!("{error}; may exist without being in the state: {}", names.join(", "));
+            Failure::Job { error, code }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,59 @@
+//! Learns what a template is: its variables, its readme, and what it would create.
+
+use std::path::Path;
+
+use orgplane_proto::provisioner::v1::result::Payload;
+use orgplane_proto::provisioner::v1::{Discovered, DryRunResult, ImportResult, LogLevel, Resource, TemplateVariable};
+
+use super::archive::ArchiveError;
+use super::steps::Terraform;
+use super::{environment, open, resources, write_variables};
+use crate::engine::Failure;
+
+/// Together with the variables it has to fit into one message.
+const MAX_README: usize = 512 * 1024;
+
+/// Imports a template version.
+pub(super) async fn run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> Result<Payload, Failure> {
+    let context = terraform.context;
+    let module = open(terraform, unpacked).await?;
+    context.stage("Parsing template parameters").await;
+    let (readme, cut) = readme(&terraform.work);
+    if cut {
+        context.say(LogLevel::Warn, format!("README.md is longer than {MAX_README} bytes; the rest is left out")).await;
+    }
+    let variables = module.variables.iter().map(TemplateVariable::from).collect();
+    context.job.discovered(Discovered { readme, variables, ..Discovered::default() });
+    write_variables(terraform, &module).await?;
+    terraform.init(&environment(context, "start")).await?;
+    context.stage("Detecting persistent resources").await;
+    let start_resources = planned(terraform, "start").await?;
+    context.stage("Detecting ephemeral resources").await;
+    let stop_resources = planned(terraform, "stop").await?;
+    context.stage("Cleaning Up").await;
+    let modules = resources::modules(&terraform.work);
+    Ok(Payload::TemplateImport(ImportResult { start_resources, stop_resources, modules }))
+}
+
+/// Plans a start with the given values, and changes nothing.
+pub(super) async fn dry_run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> Result<Payload, Failure> {
+    let module = open(terraform, unpacked).await?;
+    write_variables(terraform, &module).await?;
+    terraform.init(&environment(terraform.context, "start")).await?;
+    terraform.context.stage("Planning Infrastructure").await;
+    let resources = planned(terraform, "start").await?;
+    Ok(Payload::DryRun(DryRunResult { resources, modules: resources::modules(&terraform.work) }))
+}
+
+async fn planned(terraform: &Terraform<'_>, transition: &str) -> Result<Vec<Resource>, Failure> {
+    let env = environment(terraform.context, transition);
+    Ok(terraform.plan(&env, false, &format!("{transition}.tfplan")).await?.resources())
+}
+
+/// The readme, and whether it was cut.
+fn readme(work: &Path) -> (String, bool) {
+    let Ok(bytes) = std::fs::read(work.join("README.md")) else { return (String::new(), false) };
+    let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
+    let end = text.floor_char_boundary(MAX_README);
+    (text.get(..end).unwrap_or_default().to_owned(), end < text.len())
+}

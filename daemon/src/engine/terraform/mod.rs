@@ -1,0 +1,112 @@
+//! The Terraform engine: also runs OpenTofu.
+
+mod archive;
+mod binary;
+mod build;
+mod environment;
+mod import;
+mod module;
+mod output;
+mod resources;
+mod state;
+mod steps;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use orgplane_proto::provisioner::v1::result::Payload;
+use orgplane_proto::provisioner::v1::{LogLevel, assign};
+
+use self::archive::ArchiveError;
+pub(crate) use self::binary::Binary;
+use self::module::Module;
+use self::steps::Terraform;
+use super::{Context, Failure};
+use crate::workdir::write_private;
+
+/// Where the values of variables are, in the directory where Terraform runs.
+const VAR_FILE: &str = "orgplane.tfvars.json";
+const BACKEND_FILE: &str = "backend_override.tf";
+/// Replaces whatever backend the template names: a state elsewhere would be lost to us.
+const BACKEND: &str = "terraform {\n  backend \"local\" {}\n}\n";
+
+/// Runs the job.
+pub(super) async fn run(context: &Context, binary: &Binary) -> Result<Payload, Failure> {
+    let archive = context.fetch_archive().await?;
+    let terraform = Terraform::new(context, binary);
+    let (from, work) = (archive.clone(), terraform.work.clone());
+    let unpacked = tokio::task::spawn_blocking(move || archive::unpack(&from, &work)).await;
+    let unpacked = match unpacked.map_err(|e| Failure::Lost(e.to_string()))? {
+        Err(error @ ArchiveError::Io(_)) => return Err(Failure::Infrastructure(error.to_string())),
+        other => other,
+    };
+    match &context.job.assign.job {
+        Some(assign::Job::WorkspaceBuild(build)) => {
+            if let Some(reference) = build.state.as_ref().and_then(|s| s.reference.as_ref()) {
+                context.fetch(reference, &terraform.work.join(state::FILE)).await?;
+            }
+            context.job.accept();
+            build::run(&terraform, build, unpacked).await
+        }
+        Some(assign::Job::TemplateImport(_)) => {
+            context.job.accept();
+            import::run(&terraform, unpacked).await
+        }
+        Some(assign::Job::DryRun(_)) => {
+            context.job.accept();
+            import::dry_run(&terraform, unpacked).await
+        }
+        None => Err(Failure::Infrastructure("this daemon doesn't know the kind of job; it may be too old".to_owned())),
+    }
+}
+
+/// Reads the template and says what it isn't allowed to be.
+async fn open(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> Result<Module, Failure> {
+    let context = terraform.context;
+    context.stage("Setting up").await;
+    let result = inspect(terraform, unpacked).await;
+    if let Err(Failure::Job { error, .. }) = &result {
+        context.say(LogLevel::Error, error.clone()).await;
+    }
+    let module = result?;
+    if let Some(unreadable) = &module.unreadable {
+        return Err(terraform.explain(unreadable, &environment(context, "start")).await);
+    }
+    let assigned = &context.job.assign.variables;
+    context.log.mask(variables::secrets(&module.variables, assigned)).await;
+    Ok(module)
+}
+
+async fn inspect(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> Result<Module, Failure> {
+    unpacked.map_err(|e| Failure::job(e.to_string()))?;
+    let (work, opentofu) = (terraform.work.clone(), terraform.binary.opentofu);
+    let module = tokio::task::spawn_blocking(move || module::inspect(&work, opentofu)).await;
+    let module = module.map_err(|e| Failure::Lost(e.to_string()))?;
+    let module = module.map_err(|e| Failure::job(format!("the template can't be read: {e}")))?;
+    if let Some(refusal) = &module.foreign_backend {
+        return Err(Failure::job(refusal.clone()));
+    }
+    write(&terraform.work, BACKEND_FILE, BACKEND.as_bytes())?;
+    Ok(module)
+}
+
+/// Writes the values of the template's variables where `plan` finds them.
+async fn write_variables(terraform: &Terraform<'_>, module: &Module) -> Result<(), Failure> {
+    let values = variables::var_file(&module.variables, &terraform.context.job.assign.variables);
+    if let Err(Failure::Job { error, .. }) = &values {
+        terraform.context.say(LogLevel::Error, error.clone()).await;
+    }
+    write(&terraform.work, VAR_FILE, values?.to_string().as_bytes())
+}
+
+fn write(work: &Path, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+    write_private(&work.join(file), bytes).map_err(|e| Failure::job(format!("can't write {file}: {e}")))
+}
+
+/// The environment of the job's commands.
+fn environment(context: &Context, transition: &str) -> BTreeMap<String, String> {
+    let metadata = context.job.assign.metadata.clone().unwrap_or_default();
+    let job = environment::job(&metadata, transition, &context.host.server_url);
+    environment::base(std::env::vars_os(), &job)
+}

@@ -1,0 +1,267 @@
+//! Reads a template's root module: its variables, and what may not be in it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{fs, io};
+
+use hcl::eval::{Context as HclContext, Evaluate as _};
+use orgplane_proto::provisioner::v1::TemplateVariable;
+use serde_json::Value;
+
+/// A file longer than this is not configuration.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
+
+/// A declared variable.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    description: String,
+    /// Terraform's type expression; empty where none is given.
+    pub(crate) r#type: String,
+    /// `None`: it is required.
+    default: Option<Value>,
+    pub(crate) sensitive: bool,
+}
+
+impl Variable {
+    pub(crate) fn required(&self) -> bool {
+        self.default.is_none()
+    }
+
+    /// As text; JSON for anything but strings.
+    pub(crate) fn default_text(&self) -> String {
+        match &self.default {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }
+    }
+}
+
+impl From<&Variable> for TemplateVariable {
+    fn from(variable: &Variable) -> Self {
+        Self {
+            name: variable.name.clone(),
+            description: variable.description.clone(),
+            r#type: if variable.r#type.is_empty() { "string".to_owned() } else { variable.r#type.clone() },
+            default_value: variable.default_text(),
+            required: variable.required(),
+            sensitive: variable.sensitive,
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Module {
+    /// In the order of files and lines.
+    pub(crate) variables: Vec<Variable>,
+    /// The first file that would send the state elsewhere, and how.
+    pub(crate) foreign_backend: Option<String>,
+    /// The first file that can't be read, and why. Terraform has the last word on it.
+    pub(crate) unreadable: Option<String>,
+}
+
+/// Reads the files of the directory that the engine would read.
+pub(crate) fn inspect(dir: &Path, opentofu: bool) -> io::Result<Module> {
+    let mut names: Vec<String> = fs::read_dir(dir)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| is_configuration(name, opentofu))
+        .collect();
+    // Overrides come last, as in Terraform.
+    names.sort_by_key(|name| (is_override(name), name.clone()));
+    let mut module = Module::default();
+    for name in &names {
+        let shadowed = opentofu && name.contains(".tf") && names.contains(&name.replace(".tf", ".tofu"));
+        if shadowed {
+            continue;
+        }
+        let path = dir.join(name);
+        let text = if fs::metadata(&path)?.len() > MAX_FILE {
+            Err("it is too long".to_owned())
+        } else {
+            String::from_utf8(fs::read(&path)?).map_err(|_| "it isn't UTF-8".to_owned())
+        };
+        let read = text.and_then(|text| {
+            if name.ends_with(".json") {
+                read_json(&text, name, &mut module)
+            } else {
+                read_hcl(&text, name, &mut module)
+            }
+        });
+        if let Err(error) = read {
+            module.unreadable.get_or_insert(format!("{name}: {error}"));
+        }
+    }
+    Ok(module)
+}
+
+fn is_configuration(name: &str, opentofu: bool) -> bool {
+    let of_tofu = name.ends_with(".tofu") || name.ends_with(".tofu.json");
+    !name.starts_with('.') && (name.ends_with(".tf") || name.ends_with(".tf.json") || opentofu && of_tofu)
+}
+
+fn is_override(name: &str) -> bool {
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    stem == "override" || stem.ends_with("_override")
+}
+
+impl Module {
+    /// A later declaration of the same name can only be an override: it changes what it names.
+    fn declare(&mut self, name: &str, attributes: BTreeMap<&str, Value>) {
+        let index = self.variables.iter().position(|v| v.name == name).unwrap_or_else(|| {
+            self.variables.push(Variable { name: name.to_owned(), ..Variable::default() });
+            self.variables.len() - 1
+        });
+        let Some(variable) = self.variables.get_mut(index) else { return };
+        for (key, value) in attributes {
+            match (key, value) {
+                ("description", Value::String(text)) => variable.description = text,
+                ("type", Value::String(text)) => variable.r#type = text,
+                ("sensitive", Value::Bool(sensitive)) => variable.sensitive = sensitive,
+                ("default", value) => variable.default = Some(value),
+                _ => {}
+            }
+        }
+    }
+
+    fn terraform_block(&mut self, file: &str, block: &str) {
+        if block == "cloud" {
+            let text = format!("{file} has a `cloud` block; templates must leave the state to Orgplane");
+            self.foreign_backend.get_or_insert(text);
+        } else if block == "backend" && is_override(file) {
+            let text = format!("{file} overrides the backend; templates must leave the state to Orgplane");
+            self.foreign_backend.get_or_insert(text);
+        }
+    }
+}
+
+fn read_hcl(text: &str, file: &str, module: &mut Module) -> Result<(), String> {
+    let body = hcl::parse(text).map_err(|e| e.to_string())?;
+    for block in body.blocks() {
+        match (block.identifier(), block.labels()) {
+            ("terraform", _) => {
+                block.body().blocks().for_each(|inner| module.terraform_block(file, inner.identifier()));
+            }
+            ("variable", [label]) => {
+                let attributes = block.body().attributes().map(|a| (a.key(), attribute(a.key(), a.expr()))).collect();
+                module.declare(label.as_str(), attributes);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn attribute(key: &str, expression: &hcl::Expression) -> Value {
+    if key == "type" {
+        return Value::String(match expression {
+            // Quoted, as in Terraform 0.11.
+            hcl::Expression::String(text) => text.clone(),
+            other => hcl::format::to_string(other).unwrap_or_default(),
+        });
+    }
+    // Constant by Terraform's own rules; what it refuses anyway counts as null.
+    let value = expression.evaluate(&HclContext::new()).ok();
+    value.and_then(|v| serde_json::to_value(v).ok()).unwrap_or(Value::Null)
+}
+
+fn read_json(text: &str, file: &str, module: &mut Module) -> Result<(), String> {
+    let root: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    for block in blocks(root.get("terraform")) {
+        for key in block.as_object().into_iter().flat_map(|o| o.keys()) {
+            module.terraform_block(file, key);
+        }
+    }
+    for block in blocks(root.get("variable")) {
+        for (name, bodies) in block.as_object().into_iter().flatten() {
+            for body in blocks(Some(bodies)) {
+                let attributes = body.as_object().into_iter().flatten().map(|(k, v)| (k.as_str(), v.clone()));
+                module.declare(name, attributes.collect());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One block, or several in a list.
+fn blocks(value: Option<&Value>) -> &[Value] {
+    match value {
+        None => &[],
+        Some(Value::Array(list)) => list,
+        Some(one) => std::slice::from_ref(one),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(files: &[(&str, &str)], opentofu: bool) -> Module {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        inspect(dir.path(), opentofu).unwrap()
+    }
+
+    #[test]
+    fn variables_are_read_from_both_syntaxes() {
+        let hcl = r#"
+            variable "region" {
+              description = "Where"
+              type        = string
+              default     = "eu"
+            }
+            variable "sizes" {
+              type    = list(number)
+              default = [1, 2]
+            }
+            variable "token" {
+              sensitive   = true
+              description = <<-EOT
+                Two
+                lines
+              EOT
+            }
+        "#;
+        let json = r#"{"variable": {"flag": {"type": "bool", "default": false}}}"#;
+        let found = module(
+            &[("a.tf", hcl), ("b.tf.json", json), ("a_override.tf", "variable \"region\" { default = \"us\" }")],
+            false,
+        );
+        assert_eq!(found.unreadable, None);
+        let wire: Vec<TemplateVariable> = found.variables.iter().map(TemplateVariable::from).collect();
+        let shown: Vec<_> =
+            wire.iter().map(|v| (v.name.as_str(), v.r#type.as_str(), v.default_value.as_str(), v.required)).collect();
+        let expected = [
+            ("region", "string", "us", false),
+            ("sizes", "list(number)", "[1,2]", false),
+            ("token", "string", "", true),
+            ("flag", "bool", "false", false),
+        ];
+        assert_eq!(shown, expected);
+        assert!(wire[2].sensitive && wire[2].description.contains("Two\nlines"));
+        assert_eq!(wire[0].description, "Where");
+    }
+
+    #[test]
+    fn a_state_elsewhere_is_noticed() {
+        let cloud = "terraform {\n cloud {\n organization = \"x\"\n }\n}";
+        assert!(module(&[("main.tf", cloud)], false).foreign_backend.unwrap().contains("`cloud`"));
+        let json = r#"{"terraform": [{"cloud": {}}]}"#;
+        assert!(module(&[("main.tf.json", json)], false).foreign_backend.is_some());
+        let backend = "terraform {\n backend \"http\" {}\n}";
+        assert!(module(&[("main.tf", backend)], false).foreign_backend.is_none(), "our override replaces it");
+        assert!(module(&[("zz_override.tf", backend)], false).foreign_backend.is_some());
+        assert!(module(&[("main.tofu", cloud)], false).foreign_backend.is_none());
+        assert!(module(&[("main.tofu", cloud)], true).foreign_backend.is_some());
+    }
+
+    #[test]
+    fn a_broken_file_is_named() {
+        let found = module(&[("main.tf", "resource {{{"), ("ok.tf", "variable \"a\" {}")], false);
+        assert!(found.unreadable.unwrap().starts_with("main.tf: "));
+        assert_eq!(found.variables.len(), 1);
+    }
+}

@@ -1,0 +1,293 @@
+//! What Terraform prints: log lines, the first error, spans of time, and resources in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use orgplane_proto::provisioner::v1::{LogLevel, Timing};
+use serde::Deserialize;
+
+use crate::shim::record::{Record, Stream};
+
+/// More spans at a time are not followed.
+const MAX_SPANS: usize = 10_000;
+
+/// Reads one command's output.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// `init`, `plan`, `graph` or `apply`.
+    stage: &'static str,
+    first_error: Option<String>,
+    open: BTreeMap<Span, SystemTime>,
+    timings: Vec<Timing>,
+    /// Addresses that `apply_start` named and nothing since.
+    in_flight: BTreeSet<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Span {
+    kind: String,
+    provider: String,
+    action: String,
+    resource: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Message {
+    #[serde(rename = "@level", default)]
+    level: String,
+    #[serde(rename = "@message", default)]
+    message: String,
+    #[serde(default)]
+    r#type: String,
+    #[serde(default)]
+    diagnostic: Option<Diagnostic>,
+    #[serde(default)]
+    hook: Option<Hook>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Diagnostic {
+    #[serde(default)]
+    severity: String,
+    #[serde(default)]
+    summary: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    address: Option<String>,
+    #[serde(default)]
+    range: Option<Range>,
+    #[serde(default)]
+    snippet: Option<Snippet>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Range {
+    #[serde(default)]
+    filename: String,
+    start: Position,
+}
+
+#[derive(Debug, Deserialize)]
+struct Position {
+    line: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Snippet {
+    #[serde(default)]
+    context: Option<String>,
+    #[serde(default)]
+    code: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hook {
+    #[serde(default)]
+    resource: Option<HookResource>,
+    #[serde(default)]
+    action: String,
+    #[serde(default)]
+    provisioner: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct HookResource {
+    #[serde(default)]
+    addr: String,
+    #[serde(default)]
+    implied_provider: String,
+}
+
+impl Output {
+    pub(crate) fn new(stage: &'static str) -> Self {
+        Self { stage, first_error: None, open: BTreeMap::new(), timings: Vec::new(), in_flight: BTreeSet::new() }
+    }
+
+    /// The first error's own summary, if there was one.
+    pub(crate) fn first_error(&self) -> Option<&str> {
+        self.first_error.as_deref()
+    }
+
+    /// Resources whose creation or change began and whose end was not seen.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &str> {
+        self.in_flight.iter().map(String::as_str)
+    }
+
+    pub(crate) fn take_timings(&mut self) -> Vec<Timing> {
+        std::mem::take(&mut self.timings)
+    }
+
+    /// The log lines of one printed line; blank ones are dropped.
+    pub(crate) fn read(&mut self, record: &Record) -> Vec<(LogLevel, String)> {
+        let text = String::from_utf8_lossy(&record.line);
+        let mut lines = match serde_json::from_str::<Message>(&text) {
+            Ok(message) if text.starts_with('{') => self.read_message(message, record),
+            _ => {
+                let level = match record.stream {
+                    Stream::Stdout => LogLevel::Info,
+                    Stream::Stderr => LogLevel::Error,
+                };
+                self.note_plain_error(&text);
+                vec![(level, text.into_owned())]
+            }
+        };
+        lines.retain(|(_, text)| !text.trim().is_empty());
+        if record.truncated {
+            lines.push((LogLevel::Warn, "(the line is longer and was cut)".to_owned()));
+        }
+        lines
+    }
+
+    fn note_plain_error(&mut self, text: &str) {
+        if self.first_error.is_none()
+            && let Some((_, error)) = text.split_once("Error: ")
+        {
+            self.first_error = Some(error.trim().to_owned());
+        }
+    }
+
+    fn read_message(&mut self, message: Message, record: &Record) -> Vec<(LogLevel, String)> {
+        if let Some(hook) = &message.hook {
+            self.follow(&message.r#type, hook, record.time);
+        }
+        if let Some(diagnostic) = message.diagnostic {
+            return self.read_diagnostic(&diagnostic);
+        }
+        let level = match (message.level.as_str(), record.stream) {
+            ("trace", Stream::Stderr) => return Vec::new(),
+            ("trace", Stream::Stdout) => LogLevel::Trace,
+            ("debug", _) | ("info", Stream::Stderr) => LogLevel::Debug,
+            ("warn", _) => LogLevel::Warn,
+            ("error", _) => LogLevel::Error,
+            _ => LogLevel::Info,
+        };
+        message.message.lines().map(|line| (level, line.to_owned())).collect()
+    }
+
+    fn read_diagnostic(&mut self, diagnostic: &Diagnostic) -> Vec<(LogLevel, String)> {
+        let (level, title) = match diagnostic.severity.as_str() {
+            "error" => (LogLevel::Error, "Error"),
+            "warning" => (LogLevel::Warn, "Warning"),
+            _ => (LogLevel::Info, "Note"),
+        };
+        if level == LogLevel::Error && self.first_error.is_none() {
+            let detail = diagnostic.detail.lines().next().unwrap_or_default().trim();
+            let colon = if detail.is_empty() { "" } else { ": " };
+            self.first_error = Some(format!("{}{colon}{detail}", diagnostic.summary));
+        }
+        let mut lines = vec![format!("{title}: {}", diagnostic.summary)];
+        if let Some(range) = &diagnostic.range {
+            let place = format!("  on {} line {}", range.filename, range.start.line);
+            let context = diagnostic.snippet.as_ref().and_then(|s| s.context.as_deref());
+            lines.push(context.map_or_else(|| format!("{place}:"), |context| format!("{place}, in {context}:")));
+            let code = diagnostic.snippet.iter().flat_map(|s| s.code.lines().enumerate());
+            lines.extend(code.map(|(i, code)| format!("  {:>4}: {code}", range.start.line + i as u64)));
+        }
+        if let Some(address) = &diagnostic.address {
+            lines.push(format!("  with {address}"));
+        }
+        lines.extend(diagnostic.detail.lines().map(str::to_owned));
+        lines.into_iter().map(|line| (level, line)).collect()
+    }
+
+    /// Pairs starts with ends.
+    fn follow(&mut self, kind: &str, hook: &Hook, time: SystemTime) {
+        let Some((kind, event)) = kind.rsplit_once('_') else { return };
+        let Some(resource) = &hook.resource else { return };
+        let span = Span {
+            kind: kind.to_owned(),
+            provider: resource.implied_provider.clone(),
+            action: if hook.action.is_empty() { hook.provisioner.clone() } else { hook.action.clone() },
+            resource: resource.addr.clone(),
+        };
+        match event {
+            "start" => {
+                if kind == "apply" && self.in_flight.len() < MAX_SPANS {
+                    self.in_flight.insert(resource.addr.clone());
+                }
+                if self.open.len() < MAX_SPANS {
+                    self.open.insert(span, time);
+                }
+            }
+            "complete" | "errored" => {
+                if kind == "apply" {
+                    self.in_flight.remove(&resource.addr);
+                }
+                if let Some(started) = self.open.remove(&span)
+                    && self.timings.len() < MAX_SPANS
+                {
+                    let action = if span.action.is_empty() { span.kind } else { span.action };
+                    self.timings.push(Timing {
+                        started_at: Some(started.into()),
+                        ended_at: Some(time.max(started).into()),
+                        stage: self.stage.to_owned(),
+                        source: span.provider,
+                        action,
+                        resource: span.resource,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn record(stream: Stream, at: u64, line: &str) -> Record {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+        Record { stream, time, truncated: false, line: line.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn json_lines_become_levels_and_text() {
+        let mut output = Output::new("plan");
+        let mut read = |line: &str| output.read(&record(Stream::Stdout, 0, line));
+        assert_eq!(read(r#"{"@level":"warn","@message":"a\nb"}"#).len(), 2);
+        assert_eq!(read("plain"), [(LogLevel::Info, "plain".to_owned())]);
+        assert_eq!(read("  "), []);
+        assert_eq!(output.read(&record(Stream::Stderr, 0, "oh no"))[0].0, LogLevel::Error);
+    }
+
+    #[test]
+    fn diagnostics_are_rendered_and_the_first_error_kept() {
+        let mut output = Output::new("plan");
+        let line = r#"{"@level":"error","@message":"Error: Bad thing","type":"diagnostic","diagnostic":{"severity":"error",
+            "summary":"Bad thing","detail":"Because.\nReally.","range":{"filename":"main.tf","start":{"line":3,"column":1,
+            "byte":2},"end":{"line":3,"column":2,"byte":3}},"snippet":{"context":"resource \"a\" \"b\"","code":"  x = y",
+            "start_line":3}}}"#;
+        let lines: Vec<String> = output.read(&record(Stream::Stdout, 0, line)).into_iter().map(|l| l.1).collect();
+        let expected = [
+            "Error: Bad thing",
+            "  on main.tf line 3, in resource \"a\" \"b\":",
+            "     3:   x = y",
+            "Because.",
+            "Really.",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(output.first_error(), Some("Bad thing: Because."));
+    }
+
+    #[test]
+    fn spans_are_paired_and_what_did_not_end_is_in_flight() {
+        let mut output = Output::new("apply");
+        let hook = |kind: &str, addr: &str| {
+            format!(
+                r#"{{"type":"{kind}","@message":"m","hook":{{"resource":{{"addr":"{addr}","implied_provider":"p"}},"action":"create"}}}}"#
+            )
+        };
+        for (at, kind, addr) in [(1, "apply_start", "a.b"), (2, "apply_start", "a.c"), (5, "apply_complete", "a.b")] {
+            output.read(&record(Stream::Stdout, at, &hook(kind, addr)));
+        }
+        assert_eq!(output.in_flight().collect::<Vec<_>>(), ["a.c"]);
+        let timings = output.take_timings();
+        assert_eq!(timings.len(), 1);
+        assert_eq!((timings[0].resource.as_str(), timings[0].action.as_str()), ("a.b", "create"));
+        assert_eq!(timings[0].ended_at.unwrap().seconds - timings[0].started_at.unwrap().seconds, 4);
+    }
+}

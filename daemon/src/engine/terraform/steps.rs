@@ -1,0 +1,207 @@
+//! The Terraform commands, each run under its shim.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use orgplane_proto::provisioner::v1::{LogLevel, Timing};
+use tokio::sync::mpsc;
+
+use super::Binary;
+use super::output::Output;
+use super::resources::Show;
+use crate::engine::{Context, Failure};
+use crate::exec::{self, ExecError};
+use crate::shim::{self, Exit, Step};
+use crate::workdir::{create_private, private_file};
+
+/// Bytes that one command may print.
+const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
+const LOCK_POLL: Duration = Duration::from_millis(100);
+const LOCK_NOTICE: Duration = Duration::from_secs(15);
+
+/// Terraform in a job's directory.
+#[derive(Debug)]
+pub(crate) struct Terraform<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) binary: &'a Binary,
+    pub(crate) work: PathBuf,
+    number: AtomicU32,
+}
+
+/// How a command ended, with what it printed.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    pub(crate) output: Output,
+    dir: PathBuf,
+}
+
+impl<'a> Terraform<'a> {
+    pub(crate) fn new(context: &'a Context, binary: &'a Binary) -> Self {
+        Self { context, binary, work: context.job.dir.join("work"), number: AtomicU32::new(1) }
+    }
+
+    /// Installs providers and modules. One daemon at a time uses the shared cache of plugins.
+    pub(crate) async fn init(&self, env: &BTreeMap<String, String>) -> Result<(), Failure> {
+        self.context.stage("Initializing Terraform Directory").await;
+        let cache = self.context.host.cache_dir.join("plugins");
+        let lock = self.lock_cache(&cache).await?;
+        let mut env = env.clone();
+        env.insert("TF_PLUGIN_CACHE_DIR".to_owned(), cache.to_string_lossy().into_owned());
+        let mut args = vec!["init", "-no-color", "-input=false"];
+        if self.binary.has_json_init() {
+            args.push("-json");
+        }
+        let ended = self.run("init", &args, &env, false).await?;
+        drop(lock);
+        self.expect_success("init", &ended)
+    }
+
+    /// Lets Terraform say what is wrong with files that can't be read here, before it uses any backend.
+    pub(crate) async fn explain(&self, unreadable: &str, env: &BTreeMap<String, String>) -> Failure {
+        self.context.stage("Parsing template parameters").await;
+        let mut args = vec!["init", "-no-color", "-input=false", "-backend=false", "-get=false"];
+        if self.binary.has_json_init() {
+            args.push("-json");
+        }
+        match self.run("init", &args, env, false).await {
+            Err(failure) => failure,
+            Ok(ended) => match self.expect_success("init", &ended) {
+                Err(failure) => failure,
+                Ok(()) => Failure::job(format!("the template's variables can't be read: {unreadable}")),
+            },
+        }
+    }
+
+    /// Plans into a file and returns what is planned.
+    pub(crate) async fn plan(
+        &self,
+        env: &BTreeMap<String, String>,
+        destroy: bool,
+        file: &str,
+    ) -> Result<Show, Failure> {
+        let (out, vars) = (format!("-out={file}"), format!("-var-file={}", super::VAR_FILE));
+        let mut args = vec!["plan", "-no-color", "-input=false", "-json", "-refresh=true", &out, &vars];
+        if destroy {
+            args.push("-destroy");
+        }
+        let ended = self.run("plan", &args, env, false).await?;
+        self.expect_success("plan", &ended)?;
+        self.show(env, Some(file)).await
+    }
+
+    /// A plan or, without one, the state, as JSON.
+    pub(crate) async fn show(&self, env: &BTreeMap<String, String>, plan: Option<&str>) -> Result<Show, Failure> {
+        let args: Vec<&str> = ["show", "-json", "-no-color"].into_iter().chain(plan).collect();
+        let ended = self.run("graph", &args, env, true).await?;
+        self.expect_success("show", &ended)?;
+        let path = ended.dir.join(shim::STDOUT);
+        if ended.exit.truncated {
+            return Err(Failure::job("the plan or state is too long to be read"));
+        }
+        let parsed = tokio::task::spawn_blocking(move || {
+            let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+            serde_json::from_slice(&bytes).map_err(|e| e.to_string())
+        });
+        let parsed: Result<Show, String> = parsed.await.unwrap_or_else(|e| Err(e.to_string()));
+        parsed.map_err(|e| Failure::job(format!("{} show: unexpected output: {e}", self.binary.product())))
+    }
+
+    /// Applies a plan file. An unsuccessful end is for the caller to judge.
+    pub(crate) async fn apply(&self, env: &BTreeMap<String, String>, file: &str) -> Result<Ended, Failure> {
+        let args = ["apply", "-no-color", "-auto-approve", "-input=false", "-json", file];
+        self.run("apply", &args, env, false).await
+    }
+
+    /// An error with the engine's own words, unless the command succeeded.
+    pub(crate) fn expect_success(&self, command: &str, ended: &Ended) -> Result<(), Failure> {
+        if ended.exit.success() {
+            return Ok(());
+        }
+        self.context.check()?;
+        let product = self.binary.product();
+        let error = match (&ended.exit, ended.output.first_error()) {
+            (Exit { error: Some(error), .. }, _) => format!("{product} {command} can't be started: {error}"),
+            (_, Some(error)) => format!("{product} {command}: {error}"),
+            (Exit { signal: Some(signal), .. }, None) => format!("{product} {command} was killed by signal {signal}"),
+            (Exit { code, .. }, None) => {
+                format!("{product} {command} ended with code {} and no error message", code.unwrap_or(-1))
+            }
+        };
+        Err(Failure::job(error))
+    }
+
+    async fn run(
+        &self,
+        stage: &'static str,
+        args: &[&str],
+        env: &BTreeMap<String, String>,
+        capture: bool,
+    ) -> Result<Ended, Failure> {
+        let context = self.context;
+        context.check()?;
+        let started = SystemTime::now();
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let command = args.first().copied().unwrap_or(stage);
+        let dir = context.job.dir.join("steps").join(format!("{number:02}-{command}"));
+        let step = Step {
+            program: self.binary.path.clone(),
+            args: args.iter().map(|&a| a.to_owned()).collect(),
+            cwd: self.work.clone(),
+            env: env.clone(),
+            capture,
+            limit: MAX_OUTPUT,
+        };
+        let grace = context.job.machine().grace(context.host.plan_grace, context.host.apply_grace);
+        let mut output = Output::new(stage);
+        let (sender, mut records) = mpsc::channel(256);
+        let running = exec::run(&context.host.shim, &dir, &step, context.job.stops(), grace, sender);
+        let reading = async {
+            while let Some(record) = records.recv().await {
+                for (level, line) in output.read(&record) {
+                    context.engine_line(record.time, level, line).await;
+                }
+            }
+        };
+        let (exit, ()) = tokio::join!(running, reading);
+        let exit = exit.map_err(|e| match e {
+            ExecError::Start(_) => Failure::job(e.to_string()),
+            ExecError::Lost(_) => Failure::Lost(e.to_string()),
+        })?;
+        let whole = Timing {
+            started_at: Some(started.into()),
+            ended_at: Some(SystemTime::now().max(started).into()),
+            stage: stage.to_owned(),
+            source: "orgplane".to_owned(),
+            action: command.to_owned(),
+            resource: format!("orgplane_stage_{stage}"),
+        };
+        context.add_timings(std::iter::once(whole).chain(output.take_timings()));
+        Ok(Ended { exit, output, dir })
+    }
+
+    async fn lock_cache(&self, cache: &Path) -> Result<std::fs::File, Failure> {
+        let open = || {
+            create_private(cache)?;
+            private_file(&cache.join(".lock"))
+        };
+        let broken = |e: std::io::Error| Failure::job(format!("the plugin cache {}: {e}", cache.display()));
+        let file = open().map_err(broken)?;
+        let begun = tokio::time::Instant::now();
+        let mut noticed = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
+                Err(std::fs::TryLockError::WouldBlock) => {}
+            }
+            if !noticed && begun.elapsed() > LOCK_NOTICE {
+                noticed = true;
+                self.context.say(LogLevel::Info, "Waiting for another job that fills the plugin cache").await;
+            }
+            self.context.or_stop(tokio::time::sleep(LOCK_POLL)).await?;
+        }
+    }
+}

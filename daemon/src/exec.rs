@@ -1,0 +1,124 @@
+//! Runs one engine command under its shim and follows what it prints.
+
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use nix::sys::stat::Mode;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::ShimCommand;
+use crate::job::Stop;
+use crate::shim::record::Record;
+use crate::shim::{self, Exit, Step};
+use crate::workdir::{create_private, write_private};
+
+/// Why a command's end isn't known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExecError {
+    /// It didn't start.
+    #[error("can't start the engine: {0}")]
+    Start(io::Error),
+    /// It started, and its shim is gone without a word.
+    #[error("the engine's supervisor died: {0}")]
+    Lost(io::Error),
+}
+
+/// Runs the step in `dir`, sends on each record as it is printed, and interrupts the engine when told to stop.
+pub(crate) async fn run(
+    shim_command: &ShimCommand,
+    dir: &Path,
+    step: &Step,
+    mut stops: watch::Receiver<Option<Stop>>,
+    grace: Duration,
+    records: mpsc::Sender<Record>,
+) -> Result<Exit, ExecError> {
+    prepare(dir, step).map_err(ExecError::Start)?;
+    let mut control =
+        File::options().read(true).write(true).open(dir.join(shim::CONTROL)).await.map_err(ExecError::Start)?;
+    let mut child = Command::new(&shim_command.program)
+        .args(&shim_command.args)
+        .arg(dir)
+        .env_clear()
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(ExecError::Start)?;
+    let mut doorbell = child.stdout.take().ok_or_else(|| ExecError::Start(io::Error::other("no pipe")))?;
+
+    let mut tail = Tail { file: None, buffer: BytesMut::new() };
+    let mut rings = [0; 4096];
+    let mut interrupted = false;
+    loop {
+        tokio::select! {
+            rung = doorbell.read(&mut rings) => {
+                tail.forward(dir, &records).await.map_err(ExecError::Lost)?;
+                if matches!(rung, Ok(0) | Err(_)) {
+                    break;
+                }
+            }
+            stop = first_stop(&mut stops), if !interrupted => {
+                interrupted = true;
+                let grace = stop.grace.unwrap_or(grace);
+                let line = format!("interrupt {}\n", grace.as_millis());
+                let told = async { control.write_all(line.as_bytes()).await?; control.flush().await };
+                told.await.map_err(ExecError::Lost)?;
+            }
+        }
+    }
+    child.wait().await.map_err(ExecError::Lost)?;
+    tail.forward(dir, &records).await.map_err(ExecError::Lost)?;
+    let exit = tokio::fs::read(dir.join(shim::EXIT)).await.map_err(ExecError::Lost)?;
+    serde_json::from_slice(&exit).map_err(|e| ExecError::Lost(e.into()))
+}
+
+fn prepare(dir: &Path, step: &Step) -> io::Result<()> {
+    create_private(dir)?;
+    nix::unistd::mkfifo(&dir.join(shim::CONTROL), Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let json = serde_json::to_vec(step).map_err(io::Error::other)?;
+    write_private(&dir.join(shim::STEP), &json)
+}
+
+/// Returns when the job is to stop; never, if nobody is left to say so.
+async fn first_stop(stops: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    match stops.wait_for(Option::is_some).await.map(|stop| stop.clone()) {
+        Ok(Some(stop)) => stop,
+        _ => std::future::pending().await,
+    }
+}
+
+struct Tail {
+    file: Option<File>,
+    buffer: BytesMut,
+}
+
+impl Tail {
+    async fn forward(&mut self, dir: &Path, records: &mpsc::Sender<Record>) -> io::Result<()> {
+        if self.file.is_none() {
+            match File::open(dir.join(shim::RECORDS)).await {
+                Ok(file) => self.file = Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        loop {
+            self.buffer.reserve(64 * 1024);
+            let read = file.read_buf(&mut self.buffer).await?;
+            while let Some(record) = Record::decode(&mut self.buffer)? {
+                // A reader that has gone has heard enough.
+                let _ = records.send(record).await;
+            }
+            if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+}

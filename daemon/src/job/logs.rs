@@ -1,0 +1,213 @@
+//! From what an engine says to numbered log lines: sensitive values masked, long lines split, the output cap applied.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use orgplane_proto::provisioner::v1::{LogEntry, LogLevel, LogSource};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::spool::Spool;
+
+/// A longer output is split into several lines of at most this many bytes.
+const MAX_OUTPUT: usize = 16 * 1024;
+/// Shorter values are not masked: they would make any log unreadable.
+const MIN_SECRET: usize = 4;
+const MASK: &str = "(sensitive value)";
+/// Kept free below the cap for the notice.
+const NOTICE_ROOM: u64 = 256;
+const QUEUE: usize = 256;
+
+/// One line as an engine or the daemon says it.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) time: SystemTime,
+    pub(crate) source: LogSource,
+    pub(crate) level: LogLevel,
+    pub(crate) stage: Cow<'static, str>,
+    pub(crate) output: String,
+}
+
+/// Masks, splits and counts. Pure.
+#[derive(Debug)]
+struct Shaper {
+    secrets: Vec<String>,
+    used: u64,
+    limit: u64,
+    overflowed: bool,
+}
+
+impl Shaper {
+    fn new(limit: u64) -> Self {
+        Self { secrets: Vec::new(), used: 0, limit, overflowed: false }
+    }
+
+    /// Masks these from now on, each line of a longer text by itself.
+    fn mask(&mut self, values: &[String]) {
+        let lines = values.iter().flat_map(|v| v.lines()).map(str::trim);
+        self.secrets.extend(lines.filter(|l| l.len() >= MIN_SECRET).map(str::to_owned));
+        // The longest first, so that a value inside another leaves nothing of it.
+        self.secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        self.secrets.dedup();
+    }
+
+    fn masked(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+    }
+
+    fn shape(&mut self, line: Line, into: &mut Vec<LogEntry>) {
+        let output = self.masked(&line.output).replace('\0', "\u{fffd}");
+        let parts: Vec<&str> =
+            if output.is_empty() { vec![""] } else { output.lines().flat_map(|l| split(l, MAX_OUTPUT)).collect() };
+        for part in parts {
+            if self.overflowed {
+                return;
+            }
+            // The line break counts, so that empty lines aren't endless.
+            let size = part.len() as u64 + 1;
+            let mut entry = LogEntry {
+                time: Some(line.time.into()),
+                source: line.source.into(),
+                level: line.level.into(),
+                stage: line.stage.clone().into_owned(),
+                output: part.to_owned(),
+            };
+            if self.used + size + NOTICE_ROOM > self.limit {
+                self.overflowed = true;
+                entry.source = LogSource::ProvisionerDaemon.into();
+                entry.level = LogLevel::Warn.into();
+                entry.output = format!("The job's log is longer than {} bytes; the rest is left out.", self.limit);
+            }
+            self.used += size;
+            into.push(entry);
+        }
+    }
+}
+
+/// Parts of at most `max` bytes, cut between characters.
+fn split(text: &str, max: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    let mut first = true;
+    std::iter::from_fn(move || {
+        if rest.is_empty() && !first {
+            return None;
+        }
+        first = false;
+        let (part, tail) = rest.split_at(rest.floor_char_boundary(max));
+        rest = tail;
+        Some(part)
+    })
+}
+
+enum Command {
+    Line(Line),
+    Mask(Vec<String>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// Where a job's lines go; slows its caller down when the disk does.
+#[derive(Debug, Clone)]
+pub(crate) struct Log(mpsc::Sender<Command>);
+
+impl Log {
+    /// Numbers lines into the spool, and wakes the session for each batch.
+    pub(crate) fn start(spool: Arc<Spool>, limit: u64, wake: Arc<Notify>) -> Self {
+        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        tokio::task::spawn_blocking(move || {
+            let mut shaper = Shaper::new(limit);
+            let mut commands = Vec::new();
+            while receiver.blocking_recv_many(&mut commands, QUEUE) > 0 {
+                write_batch(&mut shaper, &spool, &wake, commands.drain(..));
+            }
+        });
+        Self(sender)
+    }
+
+    pub(crate) async fn line(&self, line: Line) {
+        // The writer outlives every sender.
+        let _ = self.0.send(Command::Line(line)).await;
+    }
+
+    /// Masks these values in all lines that follow.
+    pub(crate) async fn mask(&self, values: Vec<String>) {
+        let _ = self.0.send(Command::Mask(values)).await;
+    }
+
+    /// Returns when everything said before is numbered.
+    pub(crate) async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.0.send(Command::Flush(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+    }
+}
+
+fn write_batch(shaper: &mut Shaper, spool: &Spool, wake: &Notify, commands: impl Iterator<Item = Command>) {
+    let mut entries = Vec::new();
+    let mut waiting = Vec::new();
+    for command in commands {
+        match command {
+            Command::Line(line) => shaper.shape(line, &mut entries),
+            Command::Mask(values) => shaper.mask(&values),
+            Command::Flush(done) => waiting.push(done),
+        }
+    }
+    if !entries.is_empty() {
+        if let Err(error) = spool.append(&entries, shaper.overflowed) {
+            tracing::error!(%error, lines = entries.len(), "can't write a job's log; lines are lost");
+        }
+        wake.notify_one();
+    }
+    for done in waiting {
+        let _ = done.send(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(output: &str) -> Line {
+        Line {
+            time: SystemTime::UNIX_EPOCH,
+            source: LogSource::Provisioner,
+            level: LogLevel::Info,
+            stage: "Planning".into(),
+            output: output.to_owned(),
+        }
+    }
+
+    fn shaped(shaper: &mut Shaper, output: &str) -> Vec<String> {
+        let mut entries = Vec::new();
+        shaper.shape(line(output), &mut entries);
+        entries.into_iter().map(|e| e.output).collect()
+    }
+
+    #[test]
+    fn long_lines_are_split_between_characters() {
+        let mut shaper = Shaper::new(1 << 20);
+        let parts = shaped(&mut shaper, &"ä".repeat(MAX_OUTPUT));
+        assert_eq!(parts.len(), 2);
+        assert!(parts.iter().all(|p| p.len() <= MAX_OUTPUT));
+        assert_eq!(shaped(&mut shaper, ""), [""]);
+        assert_eq!(shaped(&mut shaper, "a\nb\0"), ["a", "b\u{fffd}"]);
+    }
+
+    #[test]
+    fn secrets_are_masked_line_by_line() {
+        let mut shaper = Shaper::new(1 << 20);
+        shaper.mask(&["hunter22".to_owned(), "hunter22-long\n  second".to_owned(), "abc".to_owned()]);
+        let said = shaped(&mut shaper, "x hunter22-long y hunter22 second abc");
+        assert_eq!(said, [format!("x {MASK} y {MASK} {MASK} abc")]);
+    }
+
+    #[test]
+    fn over_the_cap_one_notice_and_then_silence() {
+        let mut shaper = Shaper::new(NOTICE_ROOM + 10);
+        assert_eq!(shaped(&mut shaper, "12345"), ["12345"]);
+        let notice = shaped(&mut shaper, "67890");
+        assert!(notice[0].contains("left out"), "{notice:?}");
+        assert!(shaper.overflowed);
+        assert!(shaped(&mut shaper, "x").is_empty());
+    }
+}

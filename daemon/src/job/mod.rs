@@ -1,0 +1,317 @@
+//! A job in the daemon's hands: what its engine, the session and the clock share.
+
+pub(crate) mod logs;
+pub(crate) mod phase;
+pub(crate) mod runner;
+pub(crate) mod spool;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use orgplane_proto::provisioner::v1::daemon_message::Message;
+use orgplane_proto::provisioner::v1::{
+    Accepted, ApplyRequest, ApplyVerdict, Assign, Cancel, Checkpoint, Discovered, HeldJob, RejectReason, Rejected,
+    Result as JobResult, StateReference,
+};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use self::phase::{Cause, Effect, Event, InvalidTransition, Machine, Phase};
+use self::spool::Spool;
+
+/// How an engine is to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stop {
+    pub(crate) cause: Cause,
+    /// For people.
+    pub(crate) reason: String,
+    /// From the interrupt to the kill; the phase's own where `None`.
+    pub(crate) grace: Option<Duration>,
+}
+
+/// Something that the server is to hear, once per stream until it is answered.
+#[derive(Debug)]
+struct Letter<T> {
+    content: Option<T>,
+    sent: bool,
+}
+
+impl<T: Clone> Letter<T> {
+    const fn none() -> Self {
+        Self { content: None, sent: false }
+    }
+
+    fn put(&mut self, content: T) {
+        *self = Self { content: Some(content), sent: false };
+    }
+
+    fn unsent(&mut self) -> Option<T> {
+        if self.sent {
+            return None;
+        }
+        self.sent = self.content.is_some();
+        self.content.clone()
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    machine: Machine,
+    /// When the permit came.
+    permitted_at: Option<Instant>,
+    accepted: Letter<Accepted>,
+    rejected: Letter<Rejected>,
+    discovered: Letter<Discovered>,
+    apply_request: Letter<ApplyRequest>,
+    checkpoint: Letter<Checkpoint>,
+    result: Letter<JobResult>,
+    /// Its lease is gone: the stream takes state and logs only.
+    salvage: bool,
+    /// The job's task has ended.
+    ended: bool,
+}
+
+/// A job under a lease.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) assign: Assign,
+    pub(crate) dir: PathBuf,
+    pub(crate) spool: Arc<Spool>,
+    pub(crate) assigned_at: Instant,
+    state: Mutex<State>,
+    stop: watch::Sender<Option<Stop>>,
+    permitted: watch::Sender<()>,
+    verdict: watch::Sender<Option<ApplyVerdict>>,
+    wake: Arc<Notify>,
+}
+
+impl Job {
+    pub(crate) fn new(assign: Assign, dir: PathBuf, spool: Arc<Spool>, wake: Arc<Notify>) -> Self {
+        let state = State {
+            machine: Machine::new(),
+            permitted_at: None,
+            accepted: Letter::none(),
+            rejected: Letter::none(),
+            discovered: Letter::none(),
+            apply_request: Letter::none(),
+            checkpoint: Letter::none(),
+            result: Letter::none(),
+            salvage: false,
+            ended: false,
+        };
+        Self {
+            assign,
+            dir,
+            spool,
+            assigned_at: Instant::now(),
+            state: Mutex::new(state),
+            stop: watch::Sender::new(None),
+            permitted: watch::Sender::new(()),
+            verdict: watch::Sender::new(None),
+            wake,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ids(&self) -> (String, String) {
+        (self.assign.job_id.clone(), self.assign.lease_id.clone())
+    }
+
+    /// Changes what the server is to hear and wakes the session.
+    fn tell(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.wake.notify_one();
+    }
+
+    // ---- what the engine and the runner say --------------------------------------------------------------------
+
+    pub(crate) fn machine(&self) -> Machine {
+        self.state().machine
+    }
+
+    /// When the apply permit came, if it did.
+    pub(crate) fn permitted_at(&self) -> Option<Instant> {
+        self.state().permitted_at
+    }
+
+    pub(crate) fn accept(&self) {
+        let (job_id, lease_id) = self.ids();
+        self.tell(|s| s.accepted.put(Accepted { job_id, lease_id }));
+    }
+
+    pub(crate) fn reject(&self, reason: RejectReason, detail: String) {
+        let rejected = rejection(&self.assign, reason, detail);
+        self.tell(|s| s.rejected.put(rejected));
+    }
+
+    pub(crate) fn discovered(&self, mut discovered: Discovered) {
+        (discovered.job_id, discovered.lease_id) = self.ids();
+        self.tell(|s| s.discovered.put(discovered));
+    }
+
+    pub(crate) fn ask_permit(&self, daily_cost: i32) -> Result<(), InvalidTransition> {
+        let (job_id, lease_id) = self.ids();
+        let effect = self.state().machine.on(Event::Ask)?;
+        if effect == Effect::AskServer {
+            self.tell(|s| s.apply_request.put(ApplyRequest { job_id, lease_id, daily_cost }));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn permit(&self) -> Result<(), InvalidTransition> {
+        let mut state = self.state();
+        state.machine.on(Event::Permit)?;
+        state.permitted_at = Some(Instant::now());
+        drop(state);
+        self.permitted.send_replace(());
+        Ok(())
+    }
+
+    /// Changes when the permit comes.
+    pub(crate) fn permits(&self) -> watch::Receiver<()> {
+        self.permitted.subscribe()
+    }
+
+    pub(crate) fn checkpoint(&self, reference: StateReference) {
+        let (job_id, lease_id) = self.ids();
+        self.tell(|s| s.checkpoint.put(Checkpoint { job_id, lease_id, state: Some(reference) }));
+    }
+
+    /// The engine has ended and everything is numbered and uploaded.
+    pub(crate) fn finish(&self, mut result: JobResult) {
+        (result.job_id, result.lease_id) = self.ids();
+        result.last_log_number = self.spool.last();
+        self.tell(|s| {
+            // The runner finishes once; a second time changes nothing.
+            if s.machine.on(Event::Finish).is_ok() {
+                s.result.put(result);
+            }
+        });
+    }
+
+    /// The job's task is over.
+    pub(crate) fn end(&self) {
+        self.tell(|s| s.ended = true);
+    }
+
+    // ---- what stops it -----------------------------------------------------------------------------------------
+
+    pub(crate) fn stop(&self, stop: Stop) {
+        let mut state = self.state();
+        state.salvage |= stop.cause == Cause::LeaseLost;
+        let interrupts = matches!(state.machine.on(Event::Stop(stop.cause)), Ok(Effect::Interrupt));
+        drop(state);
+        if interrupts {
+            self.stop.send_replace(Some(stop));
+        }
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn cancel(&self, cancel: &Cancel) {
+        let grace = cancel.grace.and_then(|g| Duration::try_from(g).ok());
+        self.stop(Stop { cause: Cause::Canceled, reason: cancel.reason.clone(), grace });
+    }
+
+    /// Why the job is to stop, now and later.
+    pub(crate) fn stops(&self) -> watch::Receiver<Option<Stop>> {
+        self.stop.subscribe()
+    }
+
+    pub(crate) fn verdicts(&self) -> watch::Receiver<Option<ApplyVerdict>> {
+        self.verdict.subscribe()
+    }
+
+    // ---- what the session does ---------------------------------------------------------------------------------
+
+    /// The next message but logs, the most urgent first.
+    pub(crate) fn next_message(&self) -> Option<Message> {
+        let all_acked = self.spool.all_acked();
+        let mut state = self.state();
+        if state.salvage {
+            return state.checkpoint.unsent().map(Message::Checkpoint);
+        }
+        if let Some(rejected) = state.rejected.unsent() {
+            return Some(Message::Rejected(rejected));
+        }
+        if let Some(accepted) = state.accepted.unsent() {
+            return Some(Message::Accepted(accepted));
+        }
+        if let Some(request) = state.apply_request.unsent() {
+            return Some(Message::ApplyRequest(request));
+        }
+        if let Some(discovered) = state.discovered.unsent() {
+            return Some(Message::Discovered(discovered));
+        }
+        if let Some(checkpoint) = state.checkpoint.unsent() {
+            return Some(Message::Checkpoint(checkpoint));
+        }
+        // The server refuses a result before the last line is stored.
+        if all_acked { state.result.unsent().map(Message::Result) } else { None }
+    }
+
+    pub(crate) fn held(&self) -> HeldJob {
+        let (job_id, lease_id) = self.ids();
+        let phase = self.machine().wire().into();
+        HeldJob { job_id, lease_id, phase, last_log_number: self.spool.last() }
+    }
+
+    /// A new stream goes on with the job: what isn't answered is said again.
+    pub(crate) fn resume(&self, next_log_number: i64, credit: u64) {
+        self.spool.rewind(next_log_number, credit);
+        let no_verdict = self.verdict.borrow().is_none();
+        let mut state = self.state();
+        state.accepted.sent |= state.accepted.content.is_some();
+        state.discovered.sent = false;
+        state.apply_request.sent &= !no_verdict;
+        state.checkpoint.sent = false;
+        state.result.sent = false;
+    }
+
+    pub(crate) fn acknowledged(&self, log_number: i64, state_serial: i64, credit: u64) {
+        self.spool.ack(log_number, credit);
+        let mut state = self.state();
+        let stored = |c: &Checkpoint| c.state.as_ref().is_some_and(|s| s.serial <= state_serial);
+        if state.checkpoint.content.as_ref().is_some_and(stored) {
+            state.checkpoint = Letter::none();
+        }
+    }
+
+    pub(crate) fn judge(&self, verdict: ApplyVerdict) {
+        self.verdict.send_replace(Some(verdict));
+    }
+
+    /// The job still takes one of the daemon's slots.
+    pub(crate) fn is_running(&self) -> bool {
+        let state = self.state();
+        state.machine.phase() != Phase::Finished && !(state.ended && state.rejected.sent)
+    }
+
+    /// Nothing more is to be said: it was given back, or its lease is gone and what it left is handed in.
+    pub(crate) fn is_over(&self) -> bool {
+        let nothing_left = self.spool.all_acked();
+        let state = self.state();
+        let salvaged =
+            state.salvage && (!state.machine.permitted() || state.checkpoint.content.is_none() && nothing_left);
+        state.ended && (state.rejected.sent || salvaged)
+    }
+
+    /// Its lease is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.state().salvage
+    }
+
+    /// Logs are taken of it: not after a lost lease, unless it may have changed things.
+    pub(crate) fn sends_logs(&self) -> bool {
+        let state = self.state();
+        !state.salvage || state.machine.permitted()
+    }
+}
+
+/// Gives an assignment back.
+pub(crate) fn rejection(assign: &Assign, reason: RejectReason, detail: String) -> Rejected {
+    Rejected { job_id: assign.job_id.clone(), lease_id: assign.lease_id.clone(), reason: reason.into(), detail }
+}

@@ -1,0 +1,166 @@
+//! Runs one job to its end: engine, limits of time and lease, result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orgplane_proto::provisioner::v1::result::Payload;
+use orgplane_proto::provisioner::v1::{JobErrorCode, Outcome, RejectReason, Result as JobResult};
+use prost::Message as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::logs::Log;
+use super::phase::Cause;
+use super::{Job, Stop};
+use crate::engine::{self, Context, Failure, Host};
+use crate::session::bytes::Link;
+use crate::workdir::write_private;
+
+/// A result over this is not sent: messages over 1 MiB end the stream.
+const MAX_RESULT: usize = 900 * 1024;
+/// The engine is interrupted so long before its lease ends, but not more than this share of it.
+const LEASE_MARGIN: Duration = Duration::from_secs(15);
+const LEASE_SHARE: u32 = 6;
+
+/// How long leases are good for, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// The last sign that the server renewed them.
+    pub(crate) renewed: Instant,
+    /// Before the apply permit.
+    pub(crate) lease: Duration,
+    /// After it.
+    pub(crate) apply_lease: Duration,
+    /// Bytes of log that a job may have.
+    pub(crate) log_limit: u64,
+}
+
+/// Runs the job. Whatever happens, it ends with a rejection or a result in the job's hands.
+pub(crate) async fn run(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver<Terms>) {
+    let inner = tokio::spawn(work(host, Arc::clone(&job), link, terms));
+    if let Err(error) = inner.await {
+        tracing::error!(job = %job.assign.job_id, %error, "a job's task failed");
+        let text = "the daemon failed while it ran the job; its log says why".to_owned();
+        job.finish(JobResult { outcome: Outcome::Lost.into(), error: text, ..JobResult::default() });
+    }
+    job.end();
+}
+
+async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver<Terms>) {
+    let log = Log::start(Arc::clone(&job.spool), terms.borrow().log_limit, job.wake.clone());
+    let context = Context::new(host, Arc::clone(&job), log, link);
+    let ended = {
+        let engine = engine::run(&context);
+        tokio::pin!(engine);
+        tokio::select! {
+            ended = &mut engine => ended,
+            () = guard(&job, terms) => engine.await,
+        }
+    };
+    context.log.flush().await;
+    if let Err(Failure::Infrastructure(detail)) = &ended
+        && job.machine().stopped().is_none()
+    {
+        tracing::warn!(job = %job.assign.job_id, detail, "job given back");
+        job.reject(RejectReason::Infrastructure, detail.clone());
+        return;
+    }
+    let (state, timings) = context.take_ledger();
+    let result = JobResult { state, timings, ..outcome(&job, ended) };
+    let result = bounded(result);
+    let path = job.dir.join("result");
+    if let Err(error) = write_private(&path, &result.encode_to_vec()) {
+        tracing::warn!(path = %path.display(), %error, "can't keep the job's result on disk");
+    }
+    job.finish(result);
+}
+
+/// Stops the job when its time is up or its lease may be gone. Returns once it did.
+async fn guard(job: &Job, mut terms: watch::Receiver<Terms>) {
+    let limit = job.assign.time_limit.and_then(|d| Duration::try_from(d).ok()).filter(|d| !d.is_zero());
+    let mut permits = job.permits();
+    loop {
+        let lease_end = lease_end(job, *terms.borrow_and_update());
+        let time_end = limit.map(|limit| job.assigned_at + limit);
+        let end = time_end.map_or(lease_end, |time| time.min(lease_end));
+        tokio::select! {
+            () = tokio::time::sleep_until(end) => {}
+            Ok(()) = terms.changed() => continue,
+            Ok(()) = permits.changed() => continue,
+        }
+        let stop = match limit.filter(|_| time_end == Some(end)) {
+            Some(limit) => Stop {
+                cause: Cause::TimeLimit,
+                reason: format!("the job ran longer than its time limit of {} seconds", limit.as_secs()),
+                grace: None,
+            },
+            None => Stop {
+                cause: Cause::ContactLost,
+                reason: "the daemon had no contact with the server for as long as the job's lease lasts".to_owned(),
+                grace: None,
+            },
+        };
+        tracing::warn!(job = %job.assign.job_id, reason = stop.reason, "job stopped");
+        job.stop(stop);
+        return;
+    }
+}
+
+fn lease_end(job: &Job, terms: Terms) -> Instant {
+    let (since, lease) = match job.permitted_at() {
+        Some(permitted) => (terms.renewed.max(permitted), terms.apply_lease),
+        None => (terms.renewed.max(job.assigned_at), terms.lease),
+    };
+    since + lease.saturating_sub(LEASE_MARGIN.min(lease / LEASE_SHARE))
+}
+
+/// What the engine's end means for the job, given why it was stopped, if it was.
+fn outcome(job: &Job, ended: Result<Payload, Failure>) -> JobResult {
+    let failed = |outcome: Outcome, error: String, code: JobErrorCode| JobResult {
+        outcome: outcome.into(),
+        error,
+        error_code: code.into(),
+        ..JobResult::default()
+    };
+    let machine = job.machine();
+    let failure = match ended {
+        // It finished anyway, whatever was asked of it meanwhile.
+        Ok(payload) => {
+            return JobResult { outcome: Outcome::Succeeded.into(), payload: Some(payload), ..JobResult::default() };
+        }
+        Err(failure) => failure,
+    };
+    let none = JobErrorCode::Unspecified;
+    let mut reason = job.stops().borrow().as_ref().map(|s| s.reason.clone()).unwrap_or_default();
+    if let (Failure::Job { error, .. }, true) = (&failure, machine.stopped().is_some()) {
+        let colon = if reason.is_empty() { "" } else { ": " };
+        reason = format!("{reason}{colon}{error}");
+    }
+    match (machine.stopped(), failure) {
+        (Some(Cause::Canceled), _) => {
+            let error = if reason.is_empty() { "canceled".to_owned() } else { reason };
+            failed(Outcome::Canceled, error, none)
+        }
+        (Some(Cause::TimeLimit), _) => failed(Outcome::Failed, reason, none),
+        // Nothing was changed: the server may give the job to another daemon.
+        (Some(_), _) if !machine.permitted() => failed(Outcome::Lost, reason, none),
+        (Some(_), _) => failed(Outcome::Failed, reason, none),
+        (None, Failure::Job { error, code }) => failed(Outcome::Failed, error, code),
+        (None, Failure::Lost(error)) => failed(Outcome::Lost, error, none),
+        (None, Failure::Infrastructure(error)) => failed(Outcome::Failed, error, none),
+        (None, Failure::Stopped) => failed(Outcome::Failed, "the job was stopped".to_owned(), none),
+    }
+}
+
+/// A result that one message can carry.
+fn bounded(mut result: JobResult) -> JobResult {
+    if result.encoded_len() > MAX_RESULT {
+        result.timings.clear();
+    }
+    if result.encoded_len() > MAX_RESULT {
+        result.payload = None;
+        result.outcome = Outcome::Failed.into();
+        result.error = "the template has more resources than one job can report".to_owned();
+    }
+    result
+}

@@ -1,0 +1,140 @@
+//! The connection to the server, and what its refusals mean.
+
+use std::time::Duration;
+
+use orgplane_proto::provisioner::v1::provisioner_daemon_service_client::ProvisionerDaemonServiceClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
+
+use crate::config::Secret;
+use crate::{Config, Error};
+
+/// Nothing over 1 MiB goes on the stream; chunks of bytes are smaller still.
+const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// Calls with the key.
+pub(crate) type Client = ProvisionerDaemonServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// Adds the key to each call.
+#[derive(Clone)]
+pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl std::fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bearer([redacted])")
+    }
+}
+
+impl Bearer {
+    fn new(key: &Secret) -> Result<Self, Error> {
+        let mut value: MetadataValue<Ascii> = format!("Bearer {}", key.expose())
+            .parse()
+            .map_err(|_| Error::Config { field: "key", rule: "has characters that no key has".to_owned() })?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// Where and how to connect.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    endpoint: Endpoint,
+    bearer: Bearer,
+}
+
+impl Connector {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let uri = config.endpoint_uri()?;
+        let wrong = |e: tonic::transport::Error| Error::Config { field: "url", rule: causes(&e) };
+        let https = uri.scheme_str() == Some("https");
+        let mut endpoint = Endpoint::from(uri)
+            .user_agent(concat!("orgplane-daemon/", env!("CARGO_PKG_VERSION")))
+            .map_err(wrong)?
+            .connect_timeout(Duration::from_secs(10))
+            .http2_keep_alive_interval(Duration::from_secs(5))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true);
+        if https {
+            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_webpki_roots()).map_err(wrong)?;
+        }
+        Ok(Self { endpoint, bearer: Bearer::new(&config.key)? })
+    }
+
+    /// A client on a fresh connection.
+    pub(crate) async fn connect(&self) -> Result<Client, String> {
+        let channel = self.endpoint.connect().await.map_err(|e| causes(&e))?;
+        let client = ProvisionerDaemonServiceClient::with_interceptor(channel, self.bearer.clone());
+        Ok(client.max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE))
+    }
+}
+
+/// An error with all that caused it, each said once.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// What a status means that ended, or prevented, a stream: `Ok` is a cause that may pass.
+pub(crate) fn judge(status: &Status, registered: bool, config: &Config) -> Result<String, Error> {
+    if let Some(http) = status.message().strip_prefix("grpc-status header missing, mapped from HTTP status code ") {
+        // A proxy's answer says nothing about the key, whatever its number.
+        return Ok(format!("the answer isn't gRPC but HTTP {http}; is {} the server's address?", config.url));
+    }
+    let said = if status.message().is_empty() { status.code().description() } else { status.message() };
+    match status.code() {
+        Code::Unauthenticated => Err(Error::KeyRejected(said.to_owned())),
+        Code::PermissionDenied | Code::NotFound | Code::FailedPrecondition if !registered => {
+            Err(match &config.organization {
+                Some(expected) => Error::Organization { expected: expected.clone(), detail: said.to_owned() },
+                None => Error::Refused(said.to_owned()),
+            })
+        }
+        Code::InvalidArgument if !registered => Err(Error::Refused(said.to_owned())),
+        _ => Ok(match std::error::Error::source(status) {
+            Some(source) => causes(source),
+            None => said.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_server_itself_can_reject_the_key() {
+        let config = Config::new("http://127.0.0.1:1", Secret::new("k")).unwrap();
+        let proxy = Status::unauthenticated("grpc-status header missing, mapped from HTTP status code 401");
+        assert!(judge(&proxy, false, &config).unwrap().contains("HTTP 401"));
+        let server = Status::unauthenticated("the key was deleted");
+        let error = judge(&server, true, &config).unwrap_err();
+        assert!(matches!(&error, Error::KeyRejected(why) if why == "the key was deleted"), "{error}");
+        assert!(judge(&Status::unavailable("later"), false, &config).is_ok());
+        assert!(judge(&Status::invalid_argument("too old"), false, &config).is_err());
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        let bearer = Bearer::new(&Secret::new("orgp_secret")).unwrap();
+        assert!(!format!("{bearer:?} {:?}", bearer.0).contains("orgp_secret"));
+    }
+}

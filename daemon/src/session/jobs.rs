@@ -1,0 +1,167 @@
+//! The jobs in the daemon's hands, by their leases.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use orgplane_proto::provisioner::v1::daemon_message::Message;
+use orgplane_proto::provisioner::v1::{Assign, HeldJob, Registered, RejectReason, Rejected};
+use prost::Message as _;
+use uuid::Uuid;
+
+use super::Session;
+use super::bytes::Link;
+use crate::job::phase::Cause;
+use crate::job::spool::{Batch, Spool};
+use crate::job::{Job, Stop, rejection, runner};
+use crate::workdir::write_private;
+
+/// Refusals that wait to be sent; a server that sends assignments faster than it reads refusals gets fewer of them.
+const MAX_REFUSALS: usize = 64;
+
+/// All jobs that the server has not been told the end of.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    by_lease: BTreeMap<String, Arc<Job>>,
+    refused: VecDeque<Rejected>,
+    /// The lease whose logs were sent last: the others' turn comes first.
+    turn: String,
+}
+
+impl Jobs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_lease.is_empty()
+    }
+
+    /// Slots in use.
+    pub(super) fn running(&self) -> u32 {
+        u32::try_from(self.by_lease.values().filter(|j| j.is_running()).count()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn held(&self) -> Vec<HeldJob> {
+        self.by_lease.values().filter(|job| !job.is_lost()).map(|job| job.held()).collect()
+    }
+
+    /// Takes over what the server says about the held jobs.
+    pub(super) fn resume(&mut self, registered: &Registered, credit: u64) {
+        self.refused.clear();
+        for (lease, job) in &self.by_lease {
+            if job.is_lost() {
+                continue;
+            }
+            if let Some(resumed) = registered.resumed.iter().find(|r| r.lease_id == *lease) {
+                job.resume(resumed.next_log_number, credit);
+                continue;
+            }
+            let reason = registered.lost.iter().find(|l| l.lease_id == *lease).map(|l| l.reason.as_str());
+            lose(job, reason.unwrap_or("the server doesn't know it any more"));
+        }
+    }
+
+    /// Starts a job or gives it back.
+    pub(super) fn assign(&mut self, session: &Session, assign: Assign, draining: bool, credit: u64) {
+        let mut refuse = |reason, detail: String| {
+            tracing::info!(job = %assign.job_id, detail, "job refused");
+            if self.refused.len() < MAX_REFUSALS {
+                self.refused.push_back(rejection(&assign, reason, detail));
+            }
+        };
+        if self.by_lease.contains_key(&assign.lease_id) {
+            return;
+        }
+        if draining {
+            return refuse(RejectReason::Draining, "the daemon is about to end".to_owned());
+        }
+        let running = self.by_lease.values().filter(|j| j.is_running()).count();
+        if running >= session.config.capacity as usize {
+            return refuse(RejectReason::Full, format!("{running} jobs are running"));
+        }
+        let job = match prepare(session, &assign, credit) {
+            Ok(job) => job,
+            Err(error) => return refuse(RejectReason::Infrastructure, error),
+        };
+        tracing::info!(job = %assign.job_id, attempt = assign.attempt, engine = assign.engine, "job assigned");
+        let link = Link::new(session.client.subscribe());
+        tokio::spawn(runner::run(Arc::clone(&session.host), Arc::clone(&job), link, session.terms.subscribe()));
+        self.by_lease.insert(assign.lease_id, job);
+    }
+
+    pub(super) fn with(&self, lease: &str, f: impl FnOnce(&Job)) {
+        match self.by_lease.get(lease) {
+            Some(job) => f(job),
+            None => tracing::debug!("a message about a job that this daemon doesn't hold"),
+        }
+    }
+
+    pub(super) fn lose(&self, lease: &str, reason: &str) {
+        self.with(lease, |job| lose(job, reason));
+    }
+
+    /// The result is stored: nothing of the job is needed any more.
+    pub(super) fn forget(&mut self, lease: &str) {
+        if let Some(job) = self.by_lease.remove(lease) {
+            tracing::info!(job = %job.assign.job_id, "job done");
+            discard(job);
+        }
+    }
+
+    /// Drops jobs that were given back, or lost and handed in.
+    pub(super) fn forget_done(&mut self) {
+        for (_, job) in self.by_lease.extract_if(.., |_, job| job.is_over()) {
+            discard(job);
+        }
+    }
+
+    /// Interrupts everything.
+    pub(super) fn stop_all(&self, cause: Cause, reason: &str) {
+        for job in self.by_lease.values() {
+            job.stop(Stop { cause, reason: reason.to_owned(), grace: None });
+        }
+    }
+
+    pub(super) fn revoke(&self) {
+        self.stop_all(Cause::KeyRevoked, "the daemon's provisioner key was revoked");
+    }
+
+    pub(super) fn next_message(&mut self) -> Option<Message> {
+        if let Some(refused) = self.refused.pop_front() {
+            return Some(Message::Rejected(refused));
+        }
+        self.by_lease.values().find_map(|job| job.next_message())
+    }
+
+    /// The next log lines, each job in its turn.
+    pub(super) fn next_logs(&mut self) -> Option<(Arc<Job>, Batch)> {
+        let after = self.by_lease.range(self.turn.clone()..).filter(|(lease, _)| **lease != self.turn);
+        let order = after.chain(self.by_lease.range(..=self.turn.clone()));
+        let found = order.filter(|(_, job)| job.sends_logs()).find_map(|(l, job)| Some((l, job, job.spool.take()?)));
+        let (lease, job, batch) = found?;
+        let (lease, job) = (lease.clone(), Arc::clone(job));
+        self.turn = lease;
+        Some((job, batch))
+    }
+}
+
+fn lose(job: &Job, reason: &str) {
+    tracing::warn!(job = %job.assign.job_id, reason, "job lost");
+    job.stop(Stop { cause: Cause::LeaseLost, reason: reason.to_owned(), grace: None });
+}
+
+fn prepare(session: &Session, assign: &Assign, credit: u64) -> Result<Arc<Job>, String> {
+    let id: Uuid = assign.job_id.parse().map_err(|_| "the job's id is no UUID".to_owned())?;
+    let prepared = || -> std::io::Result<Arc<Job>> {
+        let dir = session.work.create_job(id, assign.attempt)?;
+        write_private(&dir.join("assign"), &assign.encode_to_vec())?;
+        let spool = Arc::new(Spool::create(&dir.join("logs"), assign.next_log_number, credit)?);
+        Ok(Arc::new(Job::new(assign.clone(), dir, spool, Arc::clone(&session.wake))))
+    };
+    prepared().map_err(|e| format!("can't make the job's directory: {e}"))
+}
+
+/// Removes the job's directory, which may be large.
+fn discard(job: Arc<Job>) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = std::fs::remove_dir_all(&job.dir) {
+            tracing::warn!(directory = %job.dir.display(), %error, "can't remove a job's directory");
+        }
+    });
+}

@@ -1,0 +1,283 @@
+//! One stream: from Register to its end.
+
+use std::time::Duration;
+
+use orgplane_proto::PROTOCOL_VERSION;
+use orgplane_proto::provisioner::v1::daemon_message::Message;
+use orgplane_proto::provisioner::v1::server_message::Message as Said;
+use orgplane_proto::provisioner::v1::{
+    DaemonMessage, Draining, GoAwayReason, Heartbeat, Logs, Register, Registered, ServerMessage,
+};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::connect::{self, Client};
+use super::jobs::Jobs;
+use super::{Session, Stopping};
+use crate::Error;
+use crate::job::runner::Terms;
+
+const REGISTER_LIMIT: Duration = Duration::from_secs(30);
+const QUEUE: usize = 8;
+const DEFAULT_CREDIT: u64 = 256 * 1024;
+const DEFAULT_LOG_LIMIT: u64 = 1024 * 1024;
+/// The server is to be heard from at least every 15 seconds.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// How a stream ended without a fatal error.
+#[derive(Debug)]
+pub(super) enum End {
+    /// All is done and the daemon may end.
+    Stopped,
+    /// To be opened again: the cause, and when where the server says so.
+    Again { cause: String, after: Option<Duration>, registered: bool },
+}
+
+struct Stream<'a> {
+    session: &'a Session,
+    jobs: &'a mut Jobs,
+    inbound: Streaming<ServerMessage>,
+    outbound: mpsc::Sender<DaemonMessage>,
+    credit: u64,
+    heartbeat_due: bool,
+    draining_told: bool,
+    revoked: bool,
+}
+
+/// Opens a stream and serves it to its end.
+pub(super) async fn serve(
+    session: &Session,
+    jobs: &mut Jobs,
+    mut client: Client,
+    stopping: &mut Stopping,
+) -> Result<End, Error> {
+    let (outbound, queue) = mpsc::channel(QUEUE);
+    let judged = |status: &Status, registered: bool| {
+        let cause = connect::judge(status, registered, &session.config)?;
+        Ok(End::Again { cause, after: None, registered })
+    };
+    let register = DaemonMessage { message: Some(Message::Register(register(session, jobs))) };
+    if outbound.send(register).await.is_err() {
+        return Ok(End::Again { cause: "the stream closed".to_owned(), after: None, registered: false });
+    }
+    let opening = async {
+        let mut inbound = client.connect(ReceiverStream::new(queue)).await?.into_inner();
+        let first = inbound.message().await?;
+        Ok::<_, Status>((inbound, first))
+    };
+    let opened = tokio::select! {
+        opened = tokio::time::timeout(REGISTER_LIMIT, opening) => opened,
+        () = stopping.idle(jobs) => return Ok(End::Stopped),
+    };
+    let (inbound, first) = match opened {
+        Err(_) => {
+            let cause = format!("the server didn't answer within {} seconds", REGISTER_LIMIT.as_secs());
+            return Ok(End::Again { cause, after: None, registered: false });
+        }
+        Ok(Err(status)) => return judged(&status, false),
+        Ok(Ok(opened)) => opened,
+    };
+    let Some(Said::Registered(registered)) = first.and_then(|m| m.message) else {
+        return Ok(End::Again { cause: "the server didn't register us".to_owned(), after: None, registered: false });
+    };
+    check_organization(session, &registered)?;
+    tracing::info!(
+        url = session.config.url,
+        organization = registered.organization_name,
+        daemon = registered.daemon_id,
+        tags = ?registered.tags,
+        "connected"
+    );
+    let credit = if registered.log_credit == 0 { DEFAULT_CREDIT } else { registered.log_credit };
+    let mut stream =
+        Stream { session, jobs, inbound, outbound, credit, heartbeat_due: true, draining_told: false, revoked: false };
+    stream.begin(&registered, client);
+    let end = stream.run(&registered, stopping).await;
+    session.client.send_replace(None);
+    match end {
+        Err(status) => judged(&status, true),
+        Ok(end) => end,
+    }
+}
+
+fn register(session: &Session, jobs: &Jobs) -> Register {
+    Register {
+        instance_id: session.instance.to_string(),
+        name: session.config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol_version: PROTOCOL_VERSION.to_owned(),
+        engines: session.host.engines(),
+        capacity: session.config.capacity,
+        held: jobs.held(),
+        organization: session.config.organization.clone().unwrap_or_default(),
+    }
+}
+
+/// The server checks it too; one of another protocol minor may not.
+fn check_organization(session: &Session, registered: &Registered) -> Result<(), Error> {
+    let Some(expected) = &session.config.organization else { return Ok(()) };
+    let named = registered.organization_name.eq_ignore_ascii_case(expected);
+    if named || registered.organization_id.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let detail = format!("it is of {:?}", registered.organization_name);
+    Err(Error::Organization { expected: expected.clone(), detail })
+}
+
+fn duration(wire: Option<&prost_types::Duration>, default: Duration) -> Duration {
+    wire.and_then(|d| Duration::try_from(*d).ok()).filter(|d| !d.is_zero()).unwrap_or(default)
+}
+
+impl Stream<'_> {
+    fn begin(&mut self, registered: &Registered, client: Client) {
+        let lease = duration(registered.lease.as_ref(), Duration::from_secs(90));
+        let log_limit = if registered.log_limit == 0 { DEFAULT_LOG_LIMIT } else { registered.log_limit };
+        self.session.terms.send_replace(Terms {
+            renewed: Instant::now(),
+            lease,
+            apply_lease: duration(registered.apply_lease.as_ref(), Duration::from_secs(15 * 60)),
+            log_limit,
+        });
+        self.jobs.resume(registered, self.credit);
+        self.session.client.send_replace(Some(client));
+    }
+
+    async fn run(&mut self, registered: &Registered, stopping: &mut Stopping) -> Result<Result<End, Error>, Status> {
+        let every = duration(registered.heartbeat_interval.as_ref(), Duration::from_secs(10));
+        let silence = SILENCE.max(every * 4);
+        let mut heartbeats = tokio::time::interval(every);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        let mut more = true;
+        loop {
+            if stopping.is_draining() && !self.draining_told {
+                more = true;
+            }
+            self.jobs.forget_done();
+            if self.revoked && self.jobs.is_empty() {
+                return Ok(Err(Error::KeyRevoked));
+            }
+            if stopping.is_draining() && self.jobs.is_empty() && self.draining_told {
+                return Ok(Ok(End::Stopped));
+            }
+            tokio::select! {
+                message = self.inbound.message() => {
+                    heard = Instant::now();
+                    let Some(message) = message? else { return Ok(self.ended("the server ended the stream")) };
+                    if let Some(end) = self.hear(message) {
+                        return Ok(end);
+                    }
+                    more = true;
+                }
+                permit = self.outbound.clone().reserve_owned(), if more => {
+                    let Ok(permit) = permit else { return Ok(self.ended("the stream closed")) };
+                    match self.next(stopping).await {
+                        Some(message) => { permit.send(DaemonMessage { message: Some(message) }); }
+                        None => more = false,
+                    }
+                }
+                () = self.session.wake.notified() => more = true,
+                _ = heartbeats.tick() => {
+                    self.heartbeat_due = true;
+                    more = true;
+                }
+                () = stopping.changed(self.jobs) => more = true,
+                () = tokio::time::sleep_until(heard + silence) => {
+                    return Ok(self.ended("nothing was heard from the server for too long"));
+                }
+            }
+        }
+    }
+
+    fn ended(&self, cause: &str) -> Result<End, Error> {
+        if self.revoked {
+            return Err(Error::KeyRevoked);
+        }
+        Ok(End::Again { cause: cause.to_owned(), after: None, registered: true })
+    }
+
+    /// The most urgent thing to say: life and control before bulk.
+    async fn next(&mut self, stopping: &Stopping) -> Option<Message> {
+        if std::mem::take(&mut self.heartbeat_due) {
+            return Some(Message::Heartbeat(self.heartbeat()));
+        }
+        if stopping.is_draining() && !std::mem::replace(&mut self.draining_told, stopping.is_draining()) {
+            return Some(Message::Draining(Draining {}));
+        }
+        if let Some(message) = self.jobs.next_message() {
+            return Some(message);
+        }
+        let (job, batch) = self.jobs.next_logs()?;
+        let spool = job.spool.clone();
+        let (first_number, overflowed) = (batch.first, batch.overflowed);
+        let read = tokio::task::spawn_blocking(move || spool.read(&batch)).await;
+        match read.map_err(std::io::Error::other).and_then(|entries| entries) {
+            Ok(entries) => Some(Message::Logs(Logs {
+                job_id: job.assign.job_id.clone(),
+                lease_id: job.assign.lease_id.clone(),
+                first_number,
+                entries,
+                overflowed,
+            })),
+            Err(error) => {
+                tracing::error!(job = %job.assign.job_id, %error, "a job's log can't be read back");
+                None
+            }
+        }
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let disk = nix::sys::statvfs::statvfs(&self.session.work_dir);
+        Heartbeat {
+            free_slots: self.session.config.capacity.saturating_sub(self.jobs.running()),
+            load: load.split(' ').next().and_then(|one| one.parse().ok()).unwrap_or(0.0),
+            engines_healthy: self.session.engines_healthy(),
+            disk_free: disk.map_or(0, |d| d.blocks_available().saturating_mul(d.fragment_size())),
+        }
+    }
+
+    /// Acts on a message; an end ends the stream.
+    fn hear(&mut self, message: ServerMessage) -> Option<Result<End, Error>> {
+        let Some(message) = message.message else {
+            tracing::debug!("a message of a kind that this daemon doesn't know");
+            return None;
+        };
+        match message {
+            Said::Registered(_) => return Some(self.ended("the server registered us twice")),
+            Said::Assign(assign) => {
+                let draining = self.draining_told || self.revoked;
+                self.jobs.assign(self.session, assign, draining, self.credit);
+            }
+            Said::Ack(ack) => self.jobs.with(&ack.lease_id, |job| {
+                job.acknowledged(ack.log_number, ack.state_serial, ack.log_credit);
+            }),
+            Said::ApplyVerdict(verdict) => self.jobs.with(&verdict.lease_id.clone(), |job| job.judge(verdict)),
+            Said::HeartbeatAck(_) => self.session.terms.send_modify(|terms| terms.renewed = Instant::now()),
+            Said::ResultStored(stored) => self.jobs.forget(&stored.lease_id),
+            Said::Cancel(cancel) => self.jobs.with(&cancel.lease_id, |job| {
+                tracing::info!(job = %cancel.job_id, reason = cancel.reason, "job canceled");
+                job.cancel(&cancel);
+            }),
+            Said::LeaseLost(lost) => self.jobs.lose(&lost.lease_id, &lost.reason),
+            Said::GoAway(away) => {
+                let cause = match away.reason() {
+                    GoAwayReason::KeyRevoked => {
+                        tracing::error!("the provisioner key was revoked; running jobs are interrupted");
+                        self.revoked = true;
+                        self.jobs.revoke();
+                        return None;
+                    }
+                    GoAwayReason::Draining => "the server is going down",
+                    GoAwayReason::Superseded => "a newer connection of this daemon took over",
+                    GoAwayReason::Unspecified => "the server asks to reconnect",
+                };
+                let after = away.retry_after.and_then(|d| Duration::try_from(d).ok());
+                return Some(Ok(End::Again { cause: cause.to_owned(), after, registered: true }));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,144 @@
+//! The engine's process: started in a group of its own, its pipes read to the end, interrupted and killed on demand.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+
+use super::record::{self, Stream, Writer};
+use super::{CONTROL, Exit, RECORDS, STDOUT, Step};
+use crate::workdir::private_file;
+
+/// How long a dead engine's children may keep its pipes open.
+const LINGER: Duration = Duration::from_secs(2);
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
+
+enum Event {
+    Interrupt(Duration),
+    Exited,
+    Drained,
+}
+
+/// Runs the engine to its end.
+pub(super) fn run(dir: &Path, step: &Step) -> io::Result<Exit> {
+    let control = OpenOptions::new().read(true).write(true).open(dir.join(CONTROL))?;
+    let writer = Arc::new(Mutex::new(Writer::new(private_file(&dir.join(RECORDS))?, step.limit)));
+    let captured = if step.capture { Some(private_file(&dir.join(STDOUT))?) } else { None };
+    // Else a daemon that doesn't listen would stop the engine after all.
+    let _ = fcntl(io::stdout(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+
+    let mut child = Command::new(&step.program)
+        .args(&step.args)
+        .current_dir(&step.cwd)
+        .env_clear()
+        .envs(&step.env)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let (sender, events) = mpsc::sync_channel(16);
+
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    if let Some(stderr) = stderr {
+        let (writer, sender) = (Arc::clone(&writer), sender.clone());
+        thread::spawn(move || drain(stderr, Stream::Stderr, &writer, &sender));
+    }
+    if let Some(stdout) = stdout {
+        let (writer, sender, limit) = (Arc::clone(&writer), sender.clone(), step.limit);
+        thread::spawn(move || match captured {
+            Some(file) => capture(stdout, file, limit, &writer, &sender),
+            None => drain(stdout, Stream::Stdout, &writer, &sender),
+        });
+    }
+    let interrupts = sender.clone();
+    thread::spawn(move || read_control(control, &interrupts));
+    thread::spawn(move || {
+        // It stays a zombie for now, so that its number, which is its group's, isn't taken by another.
+        let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let _ = sender.send(Event::Exited);
+    });
+
+    supervise(&events, pid);
+    let status = child.wait()?;
+    let truncated = writer.lock().unwrap_or_else(PoisonError::into_inner).truncated;
+    Ok(Exit { code: status.code(), signal: status.signal(), error: None, truncated })
+}
+
+/// Returns when the engine has ended and its pipes are read, or nobody but strangers holds them.
+fn supervise(events: &mpsc::Receiver<Event>, group: Pid) {
+    let (mut exited, mut interrupted, mut killed) = (false, false, false);
+    let mut open_pipes = 2;
+    let mut deadline = Instant::now() + FOREVER;
+    while !exited || open_pipes > 0 {
+        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Event::Interrupt(grace)) => {
+                if !interrupted && !exited {
+                    let _ = killpg(group, Signal::SIGINT);
+                }
+                interrupted = true;
+                deadline = deadline.min(Instant::now() + grace);
+            }
+            Ok(Event::Exited) => {
+                exited = true;
+                deadline = Instant::now() + LINGER;
+            }
+            Ok(Event::Drained) => open_pipes -= 1,
+            Err(RecvTimeoutError::Timeout) if killed && exited => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = killpg(group, Signal::SIGKILL);
+                killed = true;
+                deadline = Instant::now() + LINGER;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    if interrupted {
+        // What an interrupted engine left behind isn't to go on changing things.
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+}
+
+fn drain(pipe: impl Read, stream: Stream, writer: &Mutex<Writer>, events: &SyncSender<Event>) {
+    record::read_lines(pipe, stream, |records| {
+        writer.lock().unwrap_or_else(PoisonError::into_inner).write(records);
+        ring();
+    });
+    let _ = events.send(Event::Drained);
+}
+
+fn capture(mut pipe: impl Read, mut file: File, limit: u64, writer: &Mutex<Writer>, events: &SyncSender<Event>) {
+    let kept = io::copy(&mut (&mut pipe).take(limit), &mut file).and_then(|_| file.flush());
+    let dropped = io::copy(&mut pipe, &mut io::sink()).unwrap_or(0);
+    if kept.is_err() || dropped > 0 {
+        writer.lock().unwrap_or_else(PoisonError::into_inner).truncated = true;
+    }
+    let _ = events.send(Event::Drained);
+}
+
+fn read_control(control: File, events: &SyncSender<Event>) {
+    for line in BufReader::new(control).lines().map_while(Result::ok) {
+        let grace = line.strip_prefix("interrupt ").and_then(|ms| ms.trim().parse().ok());
+        if let Some(ms) = grace
+            && events.send(Event::Interrupt(Duration::from_millis(ms).min(FOREVER))).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn ring() {
+    // Full means that the daemon has something to read already; broken, that it is gone.
+    let _ = nix::unistd::write(io::stdout(), b"\n");
+}
