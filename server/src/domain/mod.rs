@@ -1,12 +1,18 @@
 //! Decisions: pure, synchronous, without I/O and without a clock.
 
+pub mod archive;
+pub mod email;
 pub mod engine;
 pub mod error;
 pub mod id;
 pub mod job;
 pub mod member;
+pub mod name;
+pub mod page;
+pub mod password;
 pub mod permission;
 pub mod provisioner_key;
+pub mod rule;
 pub mod tags;
 pub mod time;
 pub mod token;

@@ -2,6 +2,7 @@
 
 use sea_orm::EntityTrait as _;
 use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::entity::blob;
 use super::error::from_db;
@@ -60,4 +61,40 @@ pub async fn chunk(db: &impl Access, sha256: &str, position: i32) -> Result<Opti
     let Some(row) = db.query_one(sql, [sha256.into(), position.into()]).await? else { return Ok(None) };
     let sealed: Vec<u8> = row.try_get_by_index(0).map_err(from_db)?;
     db.sealer().open(&sealed).map(Some).map_err(Error::internal)
+}
+
+/// Stores what `source` gives under its SHA-256 and size, which the caller has computed; bytes that are there already are
+/// left as they are. Holds one row's worth in memory.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached, [`Error::Internal`] when the source fails or isn't what the
+/// caller says.
+pub async fn insert_from(tx: &Tx, sha256: &str, size: u64, mut source: impl AsyncRead + Unpin + Send) -> Result<()> {
+    let stored_size = i64::try_from(size).map_err(Error::internal)?;
+    let sql = "INSERT INTO blob (sha256, size, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let created_at = now(tx).await?;
+    if tx.execute(sql, [sha256.into(), stored_size.into(), created_at.into()]).await? == 0 {
+        return Ok(());
+    }
+    let mut left = size;
+    let mut digest = Sha256::new();
+    for position in 0_i32.. {
+        if left == 0 {
+            break;
+        }
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let limit = left.min(CHUNK as u64);
+        (&mut source).take(limit).read_to_end(&mut chunk).await.map_err(Error::internal)?;
+        if chunk.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(chunk.len() as u64);
+        digest.update(&chunk);
+        let sql = "INSERT INTO blob_chunk (sha256, position, data) VALUES ($1, $2, $3)";
+        tx.execute(sql, [sha256.into(), position.into(), tx.sealer().seal(&chunk).into()]).await?;
+    }
+    if left > 0 || hex(&digest.finalize()) != sha256 {
+        return Err(Error::internal("the bytes to store changed while they were stored"));
+    }
+    Ok(())
 }

@@ -5,12 +5,20 @@ pub mod blob;
 pub mod dialect;
 pub mod entity;
 pub mod error;
+pub mod file;
+pub mod member;
 pub mod organization;
+pub mod job_log;
+pub mod job_queue;
 pub mod provisioner_job;
 pub mod provisioner_key;
 pub mod sealed;
 pub mod session;
+pub mod template;
+pub mod template_version;
 pub mod user;
+pub mod workspace;
+pub mod workspace_build;
 
 #[cfg(test)]
 pub(crate) mod testing;

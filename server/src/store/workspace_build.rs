@@ -1,0 +1,84 @@
+//! Builds of workspaces, and the resources of jobs.
+
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    SqlErr,
+};
+
+use super::entity::job_resource;
+use super::entity::workspace_build::{Column, Entity, Model};
+use super::error::from_db;
+use super::{Access, Tx};
+use crate::domain::id::{BuildId, JobId, WorkspaceId};
+use crate::domain::page::Page;
+use crate::domain::{Error, Result, Timestamp};
+
+/// Stores a build.
+///
+/// # Errors
+/// [`Error::BuildActive`] when another one got its number at the same time.
+pub async fn insert(tx: &Tx, build: &Model) -> Result<()> {
+    let insert = Entity::insert(build.clone().into_active_model()).exec_without_returning(&tx.executor()).await;
+    insert.map(|_| ()).map_err(|error| match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => Error::BuildActive,
+        _ => from_db(error),
+    })
+}
+
+/// A build.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn find(db: &impl Access, id: BuildId) -> Result<Option<Model>> {
+    Entity::find_by_id(id).one(&db.executor()).await.map_err(from_db)
+}
+
+/// A workspace's build by its number.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn find_by_number(db: &impl Access, workspace: WorkspaceId, number: i32) -> Result<Option<Model>> {
+    let query = Entity::find().filter(Column::WorkspaceId.eq(workspace)).filter(Column::BuildNumber.eq(number));
+    query.one(&db.executor()).await.map_err(from_db)
+}
+
+/// A workspace's newest build.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn latest(db: &impl Access, workspace: WorkspaceId) -> Result<Option<Model>> {
+    let query = Entity::find().filter(Column::WorkspaceId.eq(workspace)).order_by_desc(Column::BuildNumber).limit(1);
+    query.one(&db.executor()).await.map_err(from_db)
+}
+
+/// A workspace's builds, newest first.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn list(
+    db: &impl Access,
+    workspace: WorkspaceId,
+    page: Page,
+    after: Option<&Model>,
+    since: Option<Timestamp>,
+) -> Result<Vec<Model>> {
+    let mut query = Entity::find().filter(Column::WorkspaceId.eq(workspace));
+    if let Some(after) = after {
+        query = query.filter(Column::BuildNumber.lt(after.build_number));
+    }
+    if let Some(since) = since {
+        query = query.filter(Column::CreatedAt.gt(since));
+    }
+    let query = query.order_by_desc(Column::BuildNumber).limit(page.limit()).offset(page.offset());
+    query.all(&db.executor()).await.map_err(from_db)
+}
+
+/// The resources of these jobs, in the order in which they were reported.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn resources(db: &impl Access, jobs: Vec<JobId>) -> Result<Vec<job_resource::Model>> {
+    use job_resource::{Column, Entity};
+    let query = Entity::find().filter(Column::JobId.is_in(jobs)).order_by_asc(Column::Id);
+    query.all(&db.executor()).await.map_err(from_db)
+}
