@@ -1,9 +1,16 @@
 //! Provisioner keys: `orgp_`, 43 random characters of A-Z, a-z, 0-9, and a checksum of six, so that scanners can tell a
 //! leaked one from any other text, and so that a mistyped one is refused before the database is asked.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use sea_orm::DeriveValueType;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::rule::Violations;
+use super::tags::{OWNER, SCOPE};
 use super::token::{base62, random};
 
 /// What every key starts with.
@@ -12,12 +19,14 @@ pub const PREFIX: &str = "orgp_";
 pub const RANDOM: usize = 43;
 /// Characters of the checksum: CRC-32 of all before it, in base 62.
 pub const CHECKSUM: usize = 6;
+/// Tags that a key may have.
+pub const MOST_TAGS: usize = 32;
 
 /// A key as a daemon holds it.
 pub struct ProvisionerKey(Zeroizing<String>);
 
-impl std::fmt::Debug for ProvisionerKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ProvisionerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ProvisionerKey([redacted])")
     }
 }
@@ -58,6 +67,47 @@ impl ProvisionerKey {
     }
 }
 
+/// The tags that an operator put on a key: neither `scope` nor `owner`, and none without a value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, DeriveValueType)]
+#[sea_orm(value_type = "String")]
+pub struct KeyTags(pub BTreeMap<String, String>);
+
+impl KeyTags {
+    /// Takes tags as they were asked for, and notes the rules that they break.
+    pub fn checked(tags: BTreeMap<String, String>, violations: &mut Violations) -> Self {
+        const FIELD: &str = "tags";
+        let tags: BTreeMap<_, _> = tags.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        if tags.len() > MOST_TAGS {
+            violations.add(FIELD, format!("must be at most {MOST_TAGS}"));
+        }
+        for (name, value) in tags.iter().take(MOST_TAGS) {
+            if name.is_empty() || name.len() > 64 || value.len() > 256 {
+                violations.add(FIELD, "must have names of 1 to 64 bytes and values of at most 256 bytes");
+            } else if name.chars().chain(value.chars()).any(char::is_control) {
+                violations.add(FIELD, "must not have control characters");
+            } else if name == SCOPE || name == OWNER {
+                violations.add(FIELD, format!("must not name `{name}`: the server sets it"));
+            }
+        }
+        Self(tags)
+    }
+}
+
+impl fmt::Display for KeyTags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A map of texts always is JSON.
+        f.write_str(&serde_json::to_string(&self.0).unwrap_or_default())
+    }
+}
+
+impl FromStr for KeyTags {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(text).map(Self)
+    }
+}
+
 fn checksum(body: &str) -> String {
     base62(crc32fast::hash(body.as_bytes()), CHECKSUM)
 }
@@ -87,5 +137,33 @@ mod tests {
             assert!(ProvisionerKey::parse(bad).is_none(), "{bad}");
         }
         assert!(ProvisionerKey::parse(&format!("orgp_{}", "é".repeat(24))).is_none());
+    }
+
+    #[test]
+    fn tags_that_a_key_may_have() {
+        let checked = |tags: &[(&str, &str)]| {
+            let mut violations = Violations::default();
+            let tags = tags.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            let tags = KeyTags::checked(tags, &mut violations);
+            violations.finish().map(|()| tags.to_string())
+        };
+        assert_eq!(checked(&[]).unwrap(), "{}");
+        assert_eq!(checked(&[("b", "1"), ("a", "é"), ("none", "")]).unwrap(), r#"{"a":"é","b":"1"}"#);
+        let (name, value) = ("n".repeat(65), "v".repeat(257));
+        for bad in [
+            [("scope", "user")],
+            [("owner", "x")],
+            [("", "x")],
+            [("a\0", "x")],
+            [("a", "x\n")],
+            [(name.as_str(), "x")],
+            [("a", value.as_str())],
+        ] {
+            assert!(checked(&bad).is_err(), "{bad:?}");
+        }
+        let many: Vec<String> = (0..33).map(|n| n.to_string()).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|n| (n.as_str(), "x")).collect();
+        assert!(checked(&many).is_err());
+        assert!(checked(&many[..32]).is_ok());
     }
 }

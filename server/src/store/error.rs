@@ -52,6 +52,12 @@ pub fn name_taken(kind: Kind, name: &str, field: &'static str) -> impl FnOnce(Db
     }
 }
 
+/// Whether the error says that the unique index of this name, which must not be another's start, is broken.
+pub fn is_unique(error: &DbErr, index: &str) -> bool {
+    // Both databases name the index in their message; for an index over an expression they name nothing else.
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(message)) if message.contains(index))
+}
+
 /// The connection is lost, refused or exhausted; the same call may work in a moment.
 fn is_unavailable(error: &DbErr) -> bool {
     match error {

@@ -1,18 +1,26 @@
 //! Organizations.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use std::collections::BTreeSet;
 
-use super::Access;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, OnConflict};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
+};
+
 use super::entity::organization::{Column, Entity, Model};
-use super::error::from_db;
-use crate::domain::Result;
-use crate::domain::id::OrganizationId;
+use super::entity::organization_member;
+use super::error::{from_db, name_taken};
+use super::{Access, Tx};
+use crate::domain::error::{Kind, Leftovers};
+use crate::domain::id::{OrganizationId, UserId};
+use crate::domain::member::MembershipStatus;
+use crate::domain::{Error, Result};
 
 /// A live organization.
 ///
 /// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+/// [`Error::Unavailable`] when the database can't be reached.
 pub async fn find(db: &impl Access, id: OrganizationId) -> Result<Option<Model>> {
     let query = Entity::find_by_id(id).filter(Column::Deleted.eq(false));
     query.one(&db.executor()).await.map_err(from_db)
@@ -21,17 +29,118 @@ pub async fn find(db: &impl Access, id: OrganizationId) -> Result<Option<Model>>
 /// A live organization by its name, in any case.
 ///
 /// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+/// [`Error::Unavailable`] when the database can't be reached.
 pub async fn find_by_name(db: &impl Access, name: &str) -> Result<Option<Model>> {
-    let lower = Expr::expr(Func::lower(Expr::col(Column::Name)));
-    let query = Entity::find().filter(lower.eq(name.to_lowercase())).filter(Column::Deleted.eq(false));
+    let query = Entity::find().filter(lower_name().eq(name.to_lowercase())).filter(Column::Deleted.eq(false));
     query.one(&db.executor()).await.map_err(from_db)
 }
 
 /// The organization that the deployment started with.
 ///
 /// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+/// [`Error::Unavailable`] when the database can't be reached.
 pub async fn find_default(db: &impl Access) -> Result<Option<Model>> {
     Entity::find().filter(Column::IsDefault.eq(true)).one(&db.executor()).await.map_err(from_db)
+}
+
+/// The live ones of these.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn find_all(db: &impl Access, ids: &BTreeSet<OrganizationId>) -> Result<Vec<Model>> {
+    let query = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).filter(Column::Deleted.eq(false));
+    query.all(&db.executor()).await.map_err(from_db)
+}
+
+/// Live organizations by name: those among `among`, of which `member` is a member; `None` doesn't narrow.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn list(
+    db: &impl Access,
+    among: Option<&BTreeSet<OrganizationId>>,
+    member: Option<UserId>,
+) -> Result<Vec<Model>> {
+    let mut query = Entity::find().filter(Column::Deleted.eq(false));
+    if let Some(ids) = among {
+        query = query.filter(Column::Id.is_in(ids.iter().copied()));
+    }
+    if let Some(user) = member {
+        let joined = organization_member::Entity::find()
+            .select_only()
+            .column(organization_member::Column::OrganizationId)
+            .filter(organization_member::Column::UserId.eq(user))
+            .filter(organization_member::Column::Status.eq(MembershipStatus::Active));
+        query = query.filter(Column::Id.in_subquery(joined.into_query()));
+    }
+    query.order_by_asc(lower_name()).all(&db.executor()).await.map_err(from_db)
+}
+
+fn lower_name() -> Expr {
+    Func::lower(Expr::col(Column::Name)).into()
+}
+
+/// Keeps a live organization from being changed or deleted until the transaction ends, and reads it.
+///
+/// # Errors
+/// [`Error::NotFound`] when it was deleted, [`Error::Unavailable`] when the database can't be reached.
+pub async fn hold(tx: &Tx, id: OrganizationId) -> Result<Model> {
+    // An update is the one lock that both databases have; it changes nothing.
+    let sql = "UPDATE organization SET deleted = deleted WHERE id = $1 AND NOT deleted";
+    let held = tx.execute(sql, [id.into()]).await? == 1;
+    let found = if held { find(tx, id).await? } else { None };
+    found.ok_or(Error::NotFound(Kind::Organization))
+}
+
+/// Stores a new organization.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] when a live one has the name.
+pub async fn insert(tx: &Tx, organization: Model) -> Result<()> {
+    let name = organization.name.clone();
+    let insert = Entity::insert(organization.into_active_model());
+    let inserted = insert.exec_without_returning(&tx.executor()).await;
+    inserted.map(|_| ()).map_err(name_taken(Kind::Organization, &name, "name"))
+}
+
+/// Stores the default organization, unless there is one; of two servers at once, one does.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn insert_default(tx: &Tx, organization: Model) -> Result<()> {
+    let insert =
+        Entity::insert(organization.into_active_model()).on_conflict(OnConflict::new().do_nothing().to_owned());
+    insert.exec_without_returning(&tx.executor()).await.map(|_| ()).map_err(from_db)
+}
+
+/// Stores what was changed of an organization.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] when another live one has the name.
+pub async fn update(tx: &Tx, organization: Model) -> Result<()> {
+    let name = organization.name.clone();
+    let update = Entity::update(organization.into_active_model().reset_all()).exec(&tx.executor()).await;
+    update.map(|_| ()).map_err(name_taken(Kind::Organization, &name, "name"))
+}
+
+/// What stands in an organization.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn leftovers(tx: &Tx, id: OrganizationId) -> Result<Leftovers> {
+    const SQL: &str = "SELECT
+         (SELECT count(*) FROM workspace WHERE organization_id = $1 AND NOT deleted),
+         (SELECT count(*) FROM template WHERE organization_id = $1 AND NOT deleted),
+         (SELECT count(*) FROM organization_member m JOIN user_account u ON u.id = m.user_id
+          WHERE m.organization_id = $1 AND NOT u.deleted),
+         (SELECT count(*) FROM provisioner_key WHERE organization_id = $1)";
+    let row = tx.query_one(SQL, [id.into()]).await?.ok_or_else(|| Error::internal("a count has no row"))?;
+    let count = |column| row.try_get_by_index::<i64>(column).map(|n| u64::try_from(n).unwrap_or(0)).map_err(from_db);
+    Ok(Leftovers {
+        workspaces: count(0)?,
+        templates: count(1)?,
+        // One may stay: whoever deletes it has to be somebody.
+        members: count(2)?.saturating_sub(1),
+        provisioner_keys: count(3)?,
+    })
 }

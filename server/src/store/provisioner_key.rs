@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::error::from_db;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _};
+
+use super::entity::{provisioner_key, provisioner_key_secret};
+use super::error::{from_db, name_taken};
 use super::{Access, Tx};
+use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
-use crate::domain::{Result, Timestamp};
+use crate::domain::{Error, Result, Timestamp};
 
 /// What a secret says about the daemon that shows it.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub struct Secret {
 /// A secret by its hash, if its key and organization live.
 ///
 /// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+/// [`Error::Unavailable`] when the database can't be reached.
 pub async fn find_secret(db: &impl Access, sha256: &[u8]) -> Result<Option<Secret>> {
     let sql = format!(
         "SELECT s.id, s.key_id, k.organization_id, s.expires_at, s.revoked_at, k.last_used_at, {}
@@ -57,9 +61,55 @@ pub async fn find_secret(db: &impl Access, sha256: &[u8]) -> Result<Option<Secre
 /// Notes a use of a key, unless a use of it was noted within `interval`.
 ///
 /// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+/// [`Error::Unavailable`] when the database can't be reached.
 pub async fn touch(tx: &Tx, id: ProvisionerKeyId, now: Timestamp, interval: Duration) -> Result<()> {
     let sql = "UPDATE provisioner_key SET last_used_at = $2
          WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
     tx.execute(sql, [id.into(), now.into(), now.minus(interval).into()]).await.map(|_| ())
+}
+
+/// A key.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn find(db: &impl Access, id: ProvisionerKeyId) -> Result<Option<provisioner_key::Model>> {
+    provisioner_key::Entity::find_by_id(id).one(&db.executor()).await.map_err(from_db)
+}
+
+/// An organization's keys, oldest first.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn list(db: &impl Access, organization: OrganizationId) -> Result<Vec<provisioner_key::Model>> {
+    provisioner_key::Entity::find()
+        .filter(provisioner_key::Column::OrganizationId.eq(organization))
+        .order_by_asc(provisioner_key::Column::CreatedAt)
+        .order_by_asc(provisioner_key::Column::Id)
+        .all(&db.executor())
+        .await
+        .map_err(from_db)
+}
+
+/// Stores a new key with its first secret.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] when the organization has a key of that name.
+pub async fn insert(tx: &Tx, key: provisioner_key::Model, secret: provisioner_key_secret::Model) -> Result<()> {
+    let name = key.name.clone();
+    let insert = provisioner_key::Entity::insert(key.into_active_model());
+    let inserted = insert.exec_without_returning(&tx.executor()).await;
+    inserted.map_err(name_taken(Kind::ProvisionerKey, &name, "name"))?;
+    let insert = provisioner_key_secret::Entity::insert(secret.into_active_model());
+    insert.exec_without_returning(&tx.executor()).await.map(|_| ()).map_err(from_db)
+}
+
+/// Deletes a key by its lower-case name, with its secrets and daemons; the id that it had.
+///
+/// # Errors
+/// [`Error::NotFound`] when the organization has none of that name.
+pub async fn delete(tx: &Tx, organization: OrganizationId, name: &str) -> Result<ProvisionerKeyId> {
+    let sql = "DELETE FROM provisioner_key WHERE organization_id = $1 AND name = $2 RETURNING id";
+    let row = tx.query_one(sql, [organization.into(), name.into()]).await?;
+    let row = row.ok_or(Error::NotFound(Kind::ProvisionerKey))?;
+    row.try_get_by_index(0).map_err(from_db)
 }

@@ -1,18 +1,19 @@
 //! Accounts.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _};
 
-use super::Access;
 use super::entity::user_account::{Column, Entity, Model};
-use super::error::from_db;
-use crate::domain::Result;
+use super::error::{from_db, is_unique};
+use super::{Access, Tx};
+use crate::domain::error::Kind;
 use crate::domain::id::UserId;
+use crate::domain::{Error, Result};
 
 /// A live user.
 ///
 /// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+/// [`Error::Unavailable`] when the database can't be reached.
 pub async fn find(db: &impl Access, id: UserId) -> Result<Option<Model>> {
     Entity::find_by_id(id).filter(Column::Deleted.eq(false)).one(&db.executor()).await.map_err(from_db)
 }
@@ -20,9 +21,56 @@ pub async fn find(db: &impl Access, id: UserId) -> Result<Option<Model>> {
 /// A live user by their username, in any case.
 ///
 /// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+/// [`Error::Unavailable`] when the database can't be reached.
 pub async fn find_by_username(db: &impl Access, username: &str) -> Result<Option<Model>> {
-    let lower = Expr::expr(Func::lower(Expr::col(Column::Username)));
-    let query = Entity::find().filter(lower.eq(username.to_lowercase())).filter(Column::Deleted.eq(false));
+    find_by(db, Column::Username, username).await
+}
+
+/// A live user by their address, in any case.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn find_by_email(db: &impl Access, email: &str) -> Result<Option<Model>> {
+    find_by(db, Column::Email, email).await
+}
+
+async fn find_by(db: &impl Access, column: Column, text: &str) -> Result<Option<Model>> {
+    let lower = Expr::expr(Func::lower(Expr::col(column)));
+    let query = Entity::find().filter(lower.eq(text.to_lowercase())).filter(Column::Deleted.eq(false));
     query.one(&db.executor()).await.map_err(from_db)
+}
+
+/// Whether there is or ever was a user.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn any(db: &impl Access) -> Result<bool> {
+    db.query_one("SELECT 1 FROM user_account LIMIT 1", []).await.map(|row| row.is_some())
+}
+
+/// Takes the deployment's one right to a first user; the losers of a race wait for the winner to commit.
+///
+/// # Errors
+/// [`Error::FirstUserExists`] when it is taken.
+pub async fn claim_first(tx: &Tx) -> Result<()> {
+    let sql = "INSERT INTO deployment (name, value) VALUES ('first_user', $1) ON CONFLICT DO NOTHING";
+    if tx.execute(sql, [Vec::<u8>::new().into()]).await? == 1 { Ok(()) } else { Err(Error::FirstUserExists) }
+}
+
+/// Stores a new user.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] when a live one has the username or the address.
+pub async fn insert(tx: &Tx, user: Model) -> Result<()> {
+    let (username, email) = (user.username.clone(), user.email.clone());
+    let insert = Entity::insert(user.into_active_model()).exec_without_returning(&tx.executor()).await;
+    insert.map(|_| ()).map_err(|error| {
+        if is_unique(&error, "user_account_username") {
+            Error::AlreadyExists { kind: Kind::User, name: username, field: "username" }
+        } else if is_unique(&error, "user_account_email") {
+            Error::AlreadyExists { kind: Kind::User, name: email, field: "email" }
+        } else {
+            from_db(error)
+        }
+    })
 }

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::domain::Timestamp;
 use crate::domain::id::{OrganizationId, ProvisionerKeyId};
+use crate::domain::provisioner_key::KeyTags;
 
 /// A key without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -16,8 +17,8 @@ pub struct Model {
     pub organization_id: OrganizationId,
     /// In lower case; unique in the organization.
     pub name: String,
-    /// A JSON object of texts, sorted by key, without `scope` and `owner`.
-    pub tags: String,
+    /// What the operator put on it.
+    pub tags: KeyTags,
     /// In words.
     pub description: String,
     /// Its last use, to the minute.
