@@ -30,6 +30,7 @@ impl Server {
         let store = Store::open(&options.database_url.0, sealer).await?;
         let dispatcher = Arc::new(Dispatcher::default());
         let service = Arc::new(Service::new(store, dispatcher, options.provisioners.clone()));
+        service.default_organization_ensure().await.map_err(Open::Store)?;
         Ok(Self { service, stop: CancellationToken::new() })
     }
 

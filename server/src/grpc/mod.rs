@@ -2,17 +2,30 @@
 
 mod auth;
 mod convert;
+mod member;
+mod organization;
+mod provisioner_key;
+mod session;
 pub mod status;
+mod user;
 
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use orgplane_proto::identity::v1::session_service_server::SessionServiceServer;
+use orgplane_proto::identity::v1::user_service_server::UserServiceServer;
+use orgplane_proto::organization::v1::member_service_server::MemberServiceServer;
+use orgplane_proto::organization::v1::organization_service_server::OrganizationServiceServer;
+use orgplane_proto::provisioner::v1::provisioner_key_service_server::ProvisionerKeyServiceServer;
 use tonic::Request;
 use tonic::service::Routes;
 
 use crate::domain::Error;
 use crate::domain::error::Credential;
 use crate::service::{Caller, Service};
+
+/// Bytes of the largest request message. The daemons' service takes less, see there.
+const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// The services' implementation, one `impl` per file.
 #[derive(Debug, Clone)]
@@ -28,7 +41,11 @@ fn parts<T>(request: Request<T>) -> Result<(Caller, T), tonic::Status> {
 /// Every service of the control plane behind its layers, ready to be served or to be called in process.
 pub fn router(service: Arc<Service>) -> axum::Router {
     let api = Api(service.clone());
-    let routes = Routes::default();
-    let _ = api;
+    let routes = Routes::default()
+        .add_service(UserServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(OrganizationServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(MemberServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(ProvisionerKeyServiceServer::new(api).max_decoding_message_size(LARGEST_MESSAGE));
     routes.into_axum_router().layer(from_fn_with_state(service, auth::layer))
 }

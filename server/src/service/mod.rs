@@ -3,13 +3,21 @@
 
 mod authentication;
 mod caller;
+mod member;
+pub mod organization;
+mod password;
+pub mod provisioner_key;
 mod resolve;
+mod session;
+pub mod user;
 
 use std::sync::Arc;
 
 use crate::dispatch::Dispatcher;
 use crate::options::Provisioners;
 use crate::store::Store;
+
+use password::Passwords;
 
 pub use caller::{Actor, Caller, KeyIdentity};
 
@@ -19,13 +27,14 @@ pub struct Service {
     pub(crate) store: Store,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) provisioners: Provisioners,
+    passwords: Passwords,
 }
 
 impl Service {
     /// Over a store and the dispatcher that hands out its jobs.
     #[must_use]
     pub fn new(store: Store, dispatcher: Arc<Dispatcher>, provisioners: Provisioners) -> Self {
-        Self { store, dispatcher, provisioners }
+        Self { store, dispatcher, provisioners, passwords: Passwords::default() }
     }
 
     /// Whether requests can be served: the database answers.

@@ -4,7 +4,7 @@ use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, UserId};
 use crate::domain::permission::{Action, Object, Resource, authorize};
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, name};
 use crate::store;
 use crate::store::entity::{organization, user_account};
 
@@ -19,6 +19,8 @@ impl Service {
             Some(id) if id.0.is_nil() => store::organization::find_default(&self.store).await?,
             Some(id) => store::organization::find(&self.store, id).await?,
             None if text == "default" => store::organization::find_default(&self.store).await?,
+            // What can't be a name isn't one; the database needn't see it.
+            None if name::identifier(text).is_err() => None,
             None => store::organization::find_by_name(&self.store, text).await?,
         };
         let organization = found.ok_or(Error::NotFound(Kind::Organization))?;
@@ -36,6 +38,7 @@ impl Service {
         let found = match UserId::parse(text) {
             Some(id) => store::user::find(&self.store, id).await?,
             None if text == "me" => store::user::find(&self.store, caller.user()?.user_id).await?,
+            None if name::identifier(text).is_err() => None,
             None => store::user::find_by_username(&self.store, text).await?,
         };
         found.ok_or(Error::NotFound(Kind::User))

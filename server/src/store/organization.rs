@@ -80,15 +80,35 @@ fn lower_name() -> Expr {
     Func::lower(Expr::col(Column::Name)).into()
 }
 
-/// Keeps a live organization from being changed or deleted until the transaction ends, and reads it.
+/// Keeps a live organization from being changed or deleted until the transaction ends. Whoever puts something into it
+/// holds it, so that what is deleted is empty.
 ///
 /// # Errors
 /// [`Error::NotFound`] when it was deleted, [`Error::Unavailable`] when the database can't be reached.
 pub async fn hold(tx: &Tx, id: OrganizationId) -> Result<Model> {
-    // An update is the one lock that both databases have; it changes nothing.
-    let sql = "UPDATE organization SET deleted = deleted WHERE id = $1 AND NOT deleted";
-    let held = tx.execute(sql, [id.into()]).await? == 1;
-    let found = if held { find(tx, id).await? } else { None };
+    let query = Entity::find_by_id(id).filter(Column::Deleted.eq(false)).lock_shared();
+    let found = query.one(&tx.executor()).await.map_err(from_db)?;
+    found.ok_or(Error::NotFound(Kind::Organization))
+}
+
+/// The same for several.
+///
+/// # Errors
+/// [`Error::NotFound`] when one was deleted, [`Error::Unavailable`] when the database can't be reached.
+pub async fn hold_all(tx: &Tx, ids: &BTreeSet<OrganizationId>) -> Result<()> {
+    let query = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).filter(Column::Deleted.eq(false));
+    let query = query.order_by_asc(Column::Id).lock_shared();
+    let found = query.all(&tx.executor()).await.map_err(from_db)?;
+    if found.len() == ids.len() { Ok(()) } else { Err(Error::NotFound(Kind::Organization)) }
+}
+
+/// Takes a live organization for oneself until the transaction ends, to change or delete it.
+///
+/// # Errors
+/// [`Error::NotFound`] when it was deleted, [`Error::Unavailable`] when the database can't be reached.
+pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Model> {
+    let query = Entity::find_by_id(id).filter(Column::Deleted.eq(false)).lock_exclusive();
+    let found = query.one(&tx.executor()).await.map_err(from_db)?;
     found.ok_or(Error::NotFound(Kind::Organization))
 }
 

@@ -1,5 +1,9 @@
 //! Between messages and typed records, one file per resource. Every field is named, so that a new one is a compile error.
 
+pub(crate) mod organization;
+pub(crate) mod provisioner_key;
+pub(crate) mod user;
+
 use orgplane_proto::common::v1 as common;
 use prost_types::Timestamp as PbTimestamp;
 

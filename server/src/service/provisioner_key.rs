@@ -1,0 +1,94 @@
+//! Provisioner keys.
+
+use std::collections::BTreeMap;
+
+use super::{Caller, Service};
+use crate::domain::error::Kind;
+use crate::domain::id::{ProvisionerKeyId, ProvisionerKeySecretId};
+use crate::domain::permission::{Action, Object, Resource, authorize};
+use crate::domain::provisioner_key::{KeyTags, ProvisionerKey};
+use crate::domain::rule::Violations;
+use crate::domain::{Result, name};
+use crate::store;
+use crate::store::entity::{provisioner_key, provisioner_key_secret};
+
+impl Service {
+    /// An organization's keys, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::domain::Error::NotFound`] when the caller may not read the organization.
+    pub async fn provisioner_key_list(
+        &self,
+        caller: &Caller,
+        organization: &str,
+    ) -> Result<Vec<provisioner_key::Model>> {
+        let organization = self.organization_resolve(caller, organization).await?;
+        let object = Object::of(Resource::ProvisionerKey, organization.id);
+        authorize(caller.user()?, Action::Read, &object, Kind::ProvisionerKey)?;
+        store::provisioner_key::list(&self.store, organization.id).await
+    }
+
+    /// Makes a key. What is returned is nowhere else afterwards.
+    ///
+    /// # Errors
+    /// [`crate::domain::Error::NotFound`] or [`crate::domain::Error::Denied`] as the caller's permission has it,
+    /// [`crate::domain::Error::Invalid`] when a rule is broken, [`crate::domain::Error::AlreadyExists`] when the name is
+    /// taken.
+    pub async fn provisioner_key_create(
+        &self,
+        caller: &Caller,
+        organization: &str,
+        name: &str,
+        tags: BTreeMap<String, String>,
+    ) -> Result<ProvisionerKey> {
+        let organization = self.organization_resolve(caller, organization).await?;
+        let object = Object::of(Resource::ProvisionerKey, organization.id);
+        authorize(caller.user()?, Action::Create, &object, Kind::ProvisionerKey)?;
+        let mut violations = Violations::default();
+        violations.check("name", name::provisioner_key(name));
+        let tags = KeyTags::checked(tags, &mut violations);
+        violations.finish()?;
+
+        let secret = ProvisionerKey::generate();
+        let tx = self.store.begin().await?;
+        store::organization::hold(&tx, organization.id).await?;
+        let created_at = store::now(&tx).await?;
+        let key = provisioner_key::Model {
+            id: ProvisionerKeyId::new(),
+            organization_id: organization.id,
+            name: name.to_lowercase(),
+            tags,
+            description: String::new(),
+            last_used_at: None,
+            created_at,
+        };
+        let row = provisioner_key_secret::Model {
+            id: ProvisionerKeySecretId::new(),
+            key_id: key.id,
+            secret_sha256: secret.hash(),
+            expires_at: None,
+            revoked_at: None,
+            created_at,
+        };
+        store::provisioner_key::insert(&tx, key, row).await?;
+        tx.commit().await?;
+        Ok(secret)
+    }
+
+    /// Deletes a key by its name, in any case. Daemons that are connected with it are told at once.
+    ///
+    /// # Errors
+    /// [`crate::domain::Error::NotFound`] or [`crate::domain::Error::Denied`] as the caller's permission has it,
+    /// [`crate::domain::Error::Invalid`] for names that no key can have.
+    pub async fn provisioner_key_delete(&self, caller: &Caller, organization: &str, name: &str) -> Result<()> {
+        let organization = self.organization_resolve(caller, organization).await?;
+        let object = Object::of(Resource::ProvisionerKey, organization.id);
+        authorize(caller.user()?, Action::Delete, &object, Kind::ProvisionerKey)?;
+        let mut violations = Violations::default();
+        violations.check("provisioner_key", name::provisioner_key(name));
+        violations.finish()?;
+        let tx = self.store.begin().await?;
+        store::provisioner_key::delete(&tx, organization.id, &name.to_lowercase()).await?;
+        tx.commit().await
+    }
+}

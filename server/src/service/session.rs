@@ -1,0 +1,71 @@
+//! Signing in and out.
+
+use zeroize::Zeroizing;
+
+use super::{Actor, Caller, Service};
+use crate::domain::error::Credential;
+use crate::domain::rule::Violations;
+use crate::domain::token::{SESSION_LIFETIME, Token};
+use crate::domain::user::{LoginType, UserStatus};
+use crate::domain::{Error, Result};
+use crate::store;
+use crate::store::entity::api_key;
+
+impl Service {
+    /// Trades an address and a password for a session token. An unknown address, a user without a password and a wrong
+    /// password are told alike and take as long.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when they aren't right or the user is suspended.
+    pub async fn login(&self, caller: &Caller, email: &str, password: Zeroizing<String>) -> Result<String> {
+        let mut violations = Violations::default();
+        if email.is_empty() {
+            violations.add("email", "must be set");
+        }
+        if password.is_empty() {
+            violations.add("password", "must be set");
+        }
+        violations.finish()?;
+        // No address has a NUL, and PostgreSQL takes none in a text.
+        let user = if email.contains('\0') { None } else { store::user::find_by_email(&self.store, email).await? };
+        let hash = user.as_ref().map(|user| user.password_hash.clone()).filter(|hash| !hash.is_empty());
+        let right = self.passwords.verify(password, hash).await?;
+        let user = user.filter(|_| right).ok_or(Error::Unauthenticated(Credential::Password))?;
+        if user.status == UserStatus::Suspended {
+            return Err(Error::Unauthenticated(Credential::Suspended));
+        }
+        let token = Token::generate();
+        let tx = self.store.begin().await?;
+        let now = store::now(&tx).await?;
+        let key = api_key::Model {
+            id: token.id.clone(),
+            secret_sha256: token.hash(),
+            user_id: user.id,
+            login_type: LoginType::Password,
+            token_name: String::new(),
+            scope: "all".to_owned(),
+            lifetime_seconds: i64::try_from(SESSION_LIFETIME.as_secs()).map_err(Error::internal)?,
+            ip_address: caller.address.map(|address| address.to_string()).unwrap_or_default(),
+            last_used_at: now,
+            expires_at: now.plus(SESSION_LIFETIME),
+            created_at: now,
+            updated_at: now,
+        };
+        store::session::insert(&tx, key).await?;
+        tx.commit().await?;
+        Ok(token.reveal())
+    }
+
+    /// Ends the session that the call was made with.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when it was made with none.
+    pub async fn logout(&self, caller: &Caller) -> Result<()> {
+        let Actor::User { api_key_id, .. } = &caller.actor else {
+            return Err(Error::Unauthenticated(Credential::Missing));
+        };
+        let tx = self.store.begin().await?;
+        store::session::delete(&tx, api_key_id).await?;
+        tx.commit().await
+    }
+}
