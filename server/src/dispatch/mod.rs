@@ -1,6 +1,14 @@
 //! Hands jobs to daemons: sessions, matching, claiming, pushing. Works over the narrow `JobQueue`, so that its rules can be
 //! tested without a database.
 
+pub mod memory;
+pub mod queue;
+pub mod sql;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 use tokio::sync::Notify;
 
 /// Knows the connected daemons and gives them what they can do.

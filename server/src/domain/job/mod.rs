@@ -1,7 +1,10 @@
 //! Jobs: the work that daemons do.
 
 mod event;
+mod handout;
 mod lease;
+mod log;
+mod result;
 mod state;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
@@ -9,7 +12,12 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use super::id::{BuildId, TemplateVersionId};
 
 pub use event::{Event, Outcome, Rejection};
+pub use handout::{
+    CancelOutcome, Claimed, Finished, Group, Hold, Permit, Reaped, Resumed, Slot, Terms, lost_text, requeued_text,
+};
 pub use lease::{Lease, LeaseId};
+pub use log::{Gap, LogBatch, LogLevel, LogLine, LogSource};
+pub use result::{Discovery, Report, Resource, ResourceMetadata, StateReference, Succession, Variable};
 pub use state::{Effect, InvalidTransition, Rules, State};
 
 /// What a job is doing, as everybody sees it.

@@ -2,7 +2,7 @@
 //! has to be thought through everywhere.
 
 use super::{Event, Lease, LeaseId, Outcome, Status};
-use crate::domain::Timestamp;
+use crate::domain::{Error, Timestamp};
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,19 @@ pub enum InvalidTransition {
     /// What was permitted can't be given back.
     #[error("the job has been permitted to change things")]
     Permitted,
+}
+
+impl From<InvalidTransition> for Error {
+    /// What somebody who wanted a job to stop is told.
+    fn from(refusal: InvalidTransition) -> Self {
+        match refusal {
+            InvalidTransition::Canceling => Self::JobCanceling,
+            InvalidTransition::Ended
+            | InvalidTransition::LeaseLost
+            | InvalidTransition::NotPending
+            | InvalidTransition::Permitted => Self::JobEnded,
+        }
+    }
 }
 
 impl State {

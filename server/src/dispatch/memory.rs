@@ -1,0 +1,306 @@
+//! A queue in memory: the state machine with nothing around it. The dispatcher's rules are tested over it, without a
+//! database and in simulated time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::queue::JobQueue;
+use crate::domain::engine::Engine;
+use crate::domain::error::{Kind, ProtocolFault};
+use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
+use crate::domain::job::{
+    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Group, Hold, InvalidTransition, LeaseId, LogBatch,
+    Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status, Succession, Terms,
+};
+use crate::domain::tags::Tags;
+use crate::domain::{Error, Result, Timestamp};
+
+/// A waiting job to be.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Whose daemons do it.
+    pub organization: OrganizationId,
+    /// Who asked for it.
+    pub initiator: UserId,
+    /// What runs it.
+    pub engine: Engine,
+    /// Which daemons may.
+    pub tags: Tags,
+    /// Nobody waits for it.
+    pub automatic: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    what: Waiting,
+    number: usize,
+    state: State,
+    expires: Instant,
+    worker: Option<DaemonId>,
+    next_line: i64,
+    saved: Option<StateReference>,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub struct MemoryQueue {
+    jobs: Mutex<BTreeMap<JobId, Entry>>,
+    blobs: Mutex<BTreeSet<String>>,
+    terms: Terms,
+}
+
+impl MemoryQueue {
+    /// An empty one.
+    #[must_use]
+    pub fn new(terms: Terms) -> Self {
+        Self { jobs: Mutex::default(), blobs: Mutex::default(), terms }
+    }
+
+    /// Adds a job.
+    pub fn add(&self, what: Waiting) -> JobId {
+        let mut jobs = self.lock();
+        let id = JobId::new();
+        let entry = Entry {
+            what,
+            number: jobs.len(),
+            state: State::NEW,
+            expires: Instant::now(),
+            worker: None,
+            next_line: 1,
+            saved: None,
+        };
+        jobs.insert(id, entry);
+        id
+    }
+
+    /// Adds bytes, by their SHA-256.
+    pub fn add_blob(&self, sha256: &str) {
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner).insert(sha256.to_owned());
+    }
+
+    /// What a job is doing, and the last daemon that got it.
+    #[must_use]
+    pub fn status(&self, id: JobId) -> Option<(Status, Option<DaemonId>)> {
+        self.lock().get(&id).map(|entry| (entry.state.status, entry.worker))
+    }
+
+    /// Nothing can be half done here: no method stops in the middle.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Entry>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { now: Timestamp(0), max_attempts: self.terms.max_attempts }
+    }
+}
+
+impl Entry {
+    fn holds(&self, hold: &Hold) -> bool {
+        self.state.status.is_leased() && self.under(&hold.lease)
+    }
+
+    fn under(&self, lease: &LeaseId) -> bool {
+        self.state.lease.as_ref().is_some_and(|own| own.id == *lease)
+    }
+
+    fn prolong(&mut self, terms: Terms) {
+        let permitted = self.state.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
+        self.expires = Instant::now() + if permitted { terms.apply_lease } else { terms.lease };
+    }
+
+    fn group(&self) -> Group {
+        let Waiting { organization, engine, tags, .. } = &self.what;
+        Group { organization: *organization, engine: *engine, tags: tags.clone() }
+    }
+}
+
+#[async_trait]
+impl JobQueue for MemoryQueue {
+    async fn groups(&self, organizations: &[OrganizationId]) -> Result<Vec<Group>> {
+        let jobs = self.lock();
+        let mut waiting: Vec<_> = jobs
+            .values()
+            .filter(|e| e.state.status == Status::Pending && organizations.contains(&e.what.organization))
+            .collect();
+        waiting.sort_by_key(|entry| (entry.what.automatic, entry.number));
+        let mut groups = Vec::new();
+        for entry in waiting {
+            if !groups.contains(&entry.group()) {
+                groups.push(entry.group());
+            }
+        }
+        Ok(groups)
+    }
+
+    async fn claim(&self, group: &Group, slots: &[Slot]) -> Result<Vec<Claimed>> {
+        let mut jobs = self.lock();
+        let busy = jobs.values().filter(|e| e.state.status.is_leased()).fold(BTreeMap::new(), |mut busy, e| {
+            *busy.entry((e.what.organization, e.what.initiator)).or_insert(0) += 1;
+            busy
+        });
+        let mut next: Vec<_> =
+            jobs.iter_mut().filter(|(_, e)| e.state.status == Status::Pending && e.group() == *group).collect();
+        next.sort_by_key(|(_, e)| {
+            (e.what.automatic, busy.get(&(e.what.organization, e.what.initiator)).copied().unwrap_or(0), e.number)
+        });
+        let mut claimed = Vec::new();
+        for ((id, entry), slot) in next.into_iter().zip(slots) {
+            let hold = Hold { job: *id, lease: LeaseId::new() };
+            let Ok((state, _)) = entry.state.after(&Event::Claimed(hold.lease.clone()), self.rules()) else { continue };
+            entry.state = state;
+            entry.worker = Some(slot.worker);
+            entry.prolong(self.terms);
+            claimed.push(Claimed { hold, worker: slot.worker, attempt: entry.state.attempt });
+        }
+        Ok(claimed)
+    }
+
+    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Hold>> {
+        let mut jobs = self.lock();
+        let mut live = Vec::new();
+        for hold in holds {
+            if let Some(entry) = jobs.get_mut(&hold.job).filter(|entry| entry.holds(hold)) {
+                entry.prolong(self.terms);
+                live.push(hold.clone());
+            }
+        }
+        Ok(live)
+    }
+
+    async fn resume(&self, organization: OrganizationId, holds: &[Hold]) -> Result<Vec<Resumed>> {
+        self.renew(holds).await?;
+        let jobs = self.lock();
+        let known = holds.iter().filter_map(|hold| Some((hold, jobs.get(&hold.job)?)));
+        let own = known.filter(|(hold, entry)| entry.what.organization == organization && entry.under(&hold.lease));
+        Ok(own
+            .map(|(hold, entry)| Resumed {
+                hold: hold.clone(),
+                next_log_number: entry.next_line,
+                canceling: entry.state.status == Status::Canceling,
+                ended: entry.state.status.is_ended(),
+            })
+            .collect())
+    }
+
+    async fn append(&self, hold: &Hold, batch: LogBatch) -> Result<i64> {
+        let mut jobs = self.lock();
+        let entry = jobs.get_mut(&hold.job).ok_or(Error::LeaseLost(hold.job))?;
+        let batch = batch.from(entry.next_line).map_err(|gap| {
+            Error::Protocol(ProtocolFault::LogGap { job: hold.job, expected: gap.expected, got: gap.got })
+        })?;
+        if !entry.holds(hold) {
+            return Err(Error::LeaseLost(hold.job));
+        }
+        entry.next_line = batch.end();
+        Ok(entry.next_line - 1)
+    }
+
+    async fn discovered(&self, hold: &Hold, _: &Discovery) -> Result<()> {
+        let held = self.lock().get(&hold.job).is_some_and(|entry| entry.holds(hold));
+        if held { Ok(()) } else { Err(Error::LeaseLost(hold.job)) }
+    }
+
+    async fn permit(&self, hold: &Hold, _: i32) -> Result<Permit> {
+        let mut jobs = self.lock();
+        let Some(entry) = jobs.get_mut(&hold.job) else { return Ok(Permit::Lost) };
+        match entry.state.after(&Event::Permitted(hold.lease.clone()), self.rules()) {
+            Ok((state, _)) => {
+                entry.state = state;
+                entry.prolong(self.terms);
+                Ok(Permit::Go)
+            }
+            Err(InvalidTransition::Canceling) => Ok(Permit::Canceled),
+            Err(
+                InvalidTransition::LeaseLost
+                | InvalidTransition::Ended
+                | InvalidTransition::NotPending
+                | InvalidTransition::Permitted,
+            ) => Ok(Permit::Lost),
+        }
+    }
+
+    async fn checkpoint(&self, hold: &Hold, state: &StateReference) -> Result<i64> {
+        let mut jobs = self.lock();
+        let entry = jobs.get_mut(&hold.job).filter(|e| e.holds(hold)).ok_or(Error::LeaseLost(hold.job))?;
+        match state.succeeds(entry.saved.as_ref()) {
+            Succession::Newer => {}
+            Succession::Same => return Ok(state.serial),
+            Succession::Older | Succession::Foreign => {
+                return Err(Error::Protocol(ProtocolFault::StaleState(hold.job)));
+            }
+        }
+        if !self.blobs.lock().unwrap_or_else(PoisonError::into_inner).contains(&state.sha256) {
+            return Err(Error::Protocol(ProtocolFault::MissingBytes(hold.job)));
+        }
+        entry.saved = Some(state.clone());
+        Ok(state.serial)
+    }
+
+    async fn give_back(&self, hold: &Hold, reason: Rejection) -> Result<bool> {
+        let mut jobs = self.lock();
+        let Some(entry) = jobs.get_mut(&hold.job) else { return Ok(false) };
+        let Ok((state, _)) = entry.state.after(&Event::GaveBack(hold.lease.clone(), reason), self.rules()) else {
+            return Ok(false);
+        };
+        entry.state = state;
+        Ok(true)
+    }
+
+    async fn finish(&self, hold: &Hold, report: &Report) -> Result<Finished> {
+        let mut jobs = self.lock();
+        let Some(entry) = jobs.get_mut(&hold.job) else { return Ok(Finished::Lost) };
+        let event = Event::ResultReported(hold.lease.clone(), report.outcome);
+        let Ok((state, effects)) = entry.state.after(&event, self.rules()) else { return Ok(Finished::Lost) };
+        if effects.contains(&Effect::ConfirmAgain) {
+            return Ok(Finished::Already);
+        }
+        let stored = entry.next_line - 1;
+        if stored < report.last_log_number {
+            let named = report.last_log_number;
+            return Err(Error::Protocol(ProtocolFault::ResultBeforeLogs { job: hold.job, named, stored }));
+        }
+        entry.state = state;
+        Ok(Finished::Stored)
+    }
+
+    async fn fail(&self, hold: &Hold, reason: &str) -> Result<Finished> {
+        let report = Report::failed(reason);
+        let finished = self.finish(hold, &report).await?;
+        if let (Finished::Stored, Some(entry)) = (finished, self.lock().get_mut(&hold.job)) {
+            entry.next_line += 1;
+        }
+        Ok(finished)
+    }
+
+    async fn request_cancel(&self, job: JobId, expected: Option<Status>) -> Result<CancelOutcome> {
+        let mut jobs = self.lock();
+        let entry = jobs.get_mut(&job).ok_or(Error::NotFound(Kind::Job))?;
+        let actual = entry.state.status;
+        if let Some(expected) = expected.filter(|expected| *expected != actual) {
+            return Err(Error::StatusMismatch { expected: expected.text(), actual: actual.text() });
+        }
+        let (state, _) = entry.state.after(&Event::CancelRequested, self.rules()).map_err(Error::from)?;
+        entry.state = state;
+        Ok(match &entry.state.lease {
+            Some(lease) => CancelOutcome::Canceling(Hold { job, lease: lease.id.clone() }),
+            None => CancelOutcome::Ended,
+        })
+    }
+
+    async fn reap(&self) -> Result<Vec<Reaped>> {
+        let (mut jobs, now) = (self.lock(), Instant::now());
+        let mut reaped = Vec::new();
+        for (id, entry) in jobs.iter_mut().filter(|(_, e)| e.state.status.is_leased() && e.expires < now) {
+            let Ok((state, effects)) = entry.state.after(&Event::LeaseLapsed, self.rules()) else { continue };
+            entry.state = state;
+            if effects.iter().any(|effect| matches!(effect, Effect::NoteLost | Effect::NoteRequeued)) {
+                entry.next_line += 1;
+            }
+            reaped.push(Reaped { job: *id, status: entry.state.status });
+        }
+        Ok(reaped)
+    }
+}

@@ -1,0 +1,92 @@
+//! The queue that a deployment has: its database.
+
+use async_trait::async_trait;
+
+use super::queue::JobQueue;
+use crate::domain::Result;
+use crate::domain::id::{JobId, OrganizationId};
+use crate::domain::job::{
+    CancelOutcome, Claimed, Discovery, Finished, Group, Hold, LogBatch, Permit, Reaped, Rejection, Report, Resumed,
+    Slot, StateReference, Status, Terms,
+};
+use crate::store::{Store, job_log, job_queue};
+
+/// Each call is one transaction.
+#[derive(Debug)]
+pub struct SqlQueue {
+    store: Store,
+    terms: Terms,
+}
+
+impl SqlQueue {
+    /// Over a store.
+    #[must_use]
+    pub fn new(store: Store, terms: Terms) -> Self {
+        Self { store, terms }
+    }
+}
+
+/// Runs `$call` in a transaction `$tx` and commits what it did.
+macro_rules! in_transaction {
+    ($self:ident, |$tx:ident| $call:expr) => {{
+        let $tx = $self.store.begin().await?;
+        let done = $call.await?;
+        $tx.commit().await?;
+        Ok(done)
+    }};
+}
+
+#[async_trait]
+impl JobQueue for SqlQueue {
+    async fn groups(&self, organizations: &[OrganizationId]) -> Result<Vec<Group>> {
+        job_queue::groups(&self.store, organizations).await
+    }
+
+    async fn claim(&self, group: &Group, slots: &[Slot]) -> Result<Vec<Claimed>> {
+        in_transaction!(self, |tx| job_queue::claim(&tx, group, slots, self.terms.lease))
+    }
+
+    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Hold>> {
+        in_transaction!(self, |tx| job_queue::renew(&tx, holds, self.terms))
+    }
+
+    async fn resume(&self, organization: OrganizationId, holds: &[Hold]) -> Result<Vec<Resumed>> {
+        in_transaction!(self, |tx| job_queue::resume(&tx, organization, holds, self.terms))
+    }
+
+    async fn append(&self, hold: &Hold, batch: LogBatch) -> Result<i64> {
+        in_transaction!(self, |tx| job_log::append(&tx, hold, batch, self.terms.log_limit))
+    }
+
+    async fn discovered(&self, hold: &Hold, discovery: &Discovery) -> Result<()> {
+        in_transaction!(self, |tx| job_queue::discovered(&tx, hold, discovery))
+    }
+
+    async fn permit(&self, hold: &Hold, daily_cost: i32) -> Result<Permit> {
+        in_transaction!(self, |tx| job_queue::permit(&tx, hold, daily_cost, self.terms))
+    }
+
+    async fn checkpoint(&self, hold: &Hold, state: &StateReference) -> Result<i64> {
+        in_transaction!(self, |tx| job_queue::checkpoint(&tx, hold, state))
+    }
+
+    async fn give_back(&self, hold: &Hold, reason: Rejection) -> Result<bool> {
+        in_transaction!(self, |tx| job_queue::give_back(&tx, hold, reason, self.terms))
+    }
+
+    async fn finish(&self, hold: &Hold, report: &Report) -> Result<Finished> {
+        in_transaction!(self, |tx| job_queue::finish(&tx, hold, report, self.terms))
+    }
+
+    async fn fail(&self, hold: &Hold, reason: &str) -> Result<Finished> {
+        in_transaction!(self, |tx| job_queue::fail(&tx, hold, reason, self.terms))
+    }
+
+    async fn request_cancel(&self, job: JobId, expected: Option<Status>) -> Result<CancelOutcome> {
+        in_transaction!(self, |tx| job_queue::request_cancel(&tx, job, expected, self.terms))
+    }
+
+    async fn reap(&self) -> Result<Vec<Reaped>> {
+        in_transaction!(self, |tx| job_queue::reap(&tx, self.terms))
+    }
+}

@@ -1,0 +1,115 @@
+//! Keeping jobs, and giving them back.
+
+use sea_orm::Value;
+
+use super::{CHUNK, Change, find, locked, placeholders, write_state};
+use crate::domain::Result;
+use crate::domain::id::{JobId, OrganizationId};
+use crate::domain::job::{Event, Hold, JobType, LeaseId, Permit, Rejection, Resumed, Rules, Status, Terms};
+use crate::domain::time::micros;
+use crate::store::error::from_db;
+use crate::store::{Access, Tx};
+
+/// Prolongs leases from now; returns those that live.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn renew(tx: &Tx, holds: &[Hold], terms: Terms) -> Result<Vec<Hold>> {
+    let mut live = Vec::with_capacity(holds.len());
+    for chunk in holds.chunks(CHUNK) {
+        let mut values: Vec<Value> = vec![micros(terms.lease).into(), micros(terms.apply_lease).into()];
+        values.extend(chunk.iter().map(|hold| hold.job.into()));
+        values.extend(chunk.iter().map(|hold| Value::from(hold.lease.clone())));
+        // Leases are never used twice, so the pairs needn't be compared as pairs.
+        let sql = format!(
+            "UPDATE provisioner_job
+             SET lease_expires_at = {now} + CASE WHEN apply_permitted_at IS NULL THEN $1 ELSE $2 END
+             WHERE id IN ({ids}) AND lease_id IN ({leases}) AND status IN ('running', 'canceling')
+             RETURNING id, lease_id",
+            now = tx.dialect().now(),
+            ids = placeholders(3, chunk.len()),
+            leases = placeholders(3 + chunk.len(), chunk.len()),
+        );
+        for row in tx.query_all(&sql, values).await? {
+            let job = row.try_get_by_index(0).map_err(from_db)?;
+            live.push(Hold { job, lease: row.try_get_by_index(1).map_err(from_db)? });
+        }
+    }
+    Ok(live)
+}
+
+/// Which of the jobs that a daemon of the organization still holds go on, prolonged from now. A job that its result
+/// ended goes on as well, so that the daemon hears so.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn resume(tx: &Tx, organization: OrganizationId, holds: &[Hold], terms: Terms) -> Result<Vec<Resumed>> {
+    if holds.is_empty() {
+        return Ok(Vec::new());
+    }
+    renew(tx, holds, terms).await?;
+    let mut values: Vec<Value> = vec![organization.into()];
+    values.extend(holds.iter().map(|hold| hold.job.into()));
+    let sql = format!(
+        "SELECT job.id, job.lease_id, job.status, head.next_number
+         FROM provisioner_job AS job JOIN job_log_head AS head ON head.job_id = job.id
+         WHERE job.organization_id = $1 AND job.lease_id IS NOT NULL AND job.id IN ({})",
+        placeholders(2, holds.len())
+    );
+    let mut resumed = Vec::new();
+    for row in tx.query_all(&sql, values).await? {
+        let (job, lease): (JobId, LeaseId) =
+            (row.try_get_by_index(0).map_err(from_db)?, row.try_get_by_index(1).map_err(from_db)?);
+        let status: Status = row.try_get_by_index(2).map_err(from_db)?;
+        let hold = Hold { job, lease };
+        if holds.contains(&hold) {
+            resumed.push(Resumed {
+                hold,
+                next_log_number: row.try_get_by_index(3).map_err(from_db)?,
+                canceling: status == Status::Canceling,
+                ended: status.is_ended(),
+            });
+        }
+    }
+    Ok(resumed)
+}
+
+/// Asks whether changing things is permitted, and notes the plan's cost on the build.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn permit(tx: &Tx, hold: &Hold, daily_cost: i32, terms: Terms) -> Result<Permit> {
+    let now = tx.dialect().now();
+    let sql = format!(
+        "UPDATE provisioner_job SET apply_permitted_at = COALESCE(apply_permitted_at, {now}),
+             lease_expires_at = {now} + $3, updated_at = {now}
+         WHERE id = $1 AND lease_id = $2 AND status = 'running' AND type = $4"
+    );
+    let build = Value::from(JobType::Build);
+    let values = [hold.job.into(), hold.lease.clone().into(), micros(terms.apply_lease).into(), build];
+    if tx.execute(&sql, values).await? == 1 {
+        let sql = format!("UPDATE workspace_build SET daily_cost = $2, updated_at = {now} WHERE job_id = $1");
+        tx.execute(&sql, [hold.job.into(), daily_cost.into()]).await?;
+        return Ok(Permit::Go);
+    }
+    let job = find(tx, hold.job).await?.filter(|job| job.lease_id.as_ref() == Some(&hold.lease));
+    Ok(match job.map(|job| job.status) {
+        Some(Status::Canceling) => Permit::Canceled,
+        Some(Status::Pending | Status::Running | Status::Succeeded | Status::Failed | Status::Canceled) | None => {
+            Permit::Lost
+        }
+    })
+}
+
+/// Takes a job back that its daemon didn't start; false when the daemon hasn't it.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn give_back(tx: &Tx, hold: &Hold, reason: Rejection, terms: Terms) -> Result<bool> {
+    let Some(job) = locked(tx, hold.job).await? else { return Ok(false) };
+    let rules = Rules { now: crate::store::now(tx).await?, max_attempts: terms.max_attempts };
+    let event = Event::GaveBack(hold.lease.clone(), reason);
+    let Ok((state, _)) = job.state().after(&event, rules) else { return Ok(false) };
+    write_state(tx, &job, &state, Change::default()).await?;
+    Ok(true)
+}

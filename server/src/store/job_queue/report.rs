@@ -1,0 +1,147 @@
+//! What jobs leave behind: states, resources, what imports learned.
+
+use std::collections::BTreeMap;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+
+use super::locked_held;
+use crate::domain::error::ProtocolFault;
+use crate::domain::id::ResourceId;
+use crate::domain::job::{Discovery, Hold, Input, Report, Resource, StateReference, Status, Succession};
+use crate::domain::workspace::Transition;
+use crate::domain::{Error, Result};
+use crate::store::entity::{
+    blob, job_resource, provisioner_job, template_version, template_version_variable, workspace_build,
+};
+use crate::store::error::from_db;
+use crate::store::{Access as _, Tx, now};
+
+/// Rows in one insert.
+const ROWS: usize = 500;
+
+/// Makes a state the build's; the serial of the one that is stored then.
+///
+/// # Errors
+/// [`Error::LeaseLost`], [`ProtocolFault::StaleState`], [`ProtocolFault::MissingBytes`], or [`Error::Unavailable`] when
+/// the database can't be reached.
+pub async fn checkpoint(tx: &Tx, hold: &Hold, state: &StateReference) -> Result<i64> {
+    let job = locked_held(tx, hold).await?;
+    take_state(tx, &job, state, false).await
+}
+
+/// The same for a job whose row is held. A result may name a state that a checkpoint left behind already.
+pub(super) async fn take_state(
+    tx: &Tx,
+    job: &provisioner_job::Model,
+    state: &StateReference,
+    in_result: bool,
+) -> Result<i64> {
+    let stale = || Error::Protocol(ProtocolFault::StaleState(job.id));
+    let of_job = workspace_build::Column::JobId.eq(job.id);
+    let build = workspace_build::Entity::find().filter(of_job).one(&tx.executor()).await.map_err(from_db)?;
+    let build = build.ok_or_else(stale)?;
+    let stored = build.state_sha256.map(|sha256| StateReference {
+        lineage: build.state_lineage,
+        serial: build.state_serial,
+        sha256,
+    });
+    match state.succeeds(stored.as_ref()) {
+        Succession::Newer => {}
+        Succession::Same => return Ok(state.serial),
+        Succession::Older if in_result => return Ok(build.state_serial),
+        Succession::Older | Succession::Foreign => return Err(stale()),
+    }
+    let known = blob::Entity::find_by_id(state.sha256.clone()).one(&tx.executor()).await.map_err(from_db)?;
+    if known.is_none() {
+        return Err(Error::Protocol(ProtocolFault::MissingBytes(job.id)));
+    }
+    let sql = format!(
+        "UPDATE workspace_build SET state_sha256 = $2, state_lineage = $3, state_serial = $4, updated_at = {}
+         WHERE id = $1",
+        tx.dialect().now()
+    );
+    let values = [build.id.into(), state.sha256.clone().into(), state.lineage.clone().into(), state.serial.into()];
+    tx.execute(&sql, values).await?;
+    Ok(state.serial)
+}
+
+/// Stores what an import learned; anything else has nothing to discover.
+///
+/// # Errors
+/// [`Error::LeaseLost`], or [`Error::Unavailable`] when the database can't be reached.
+pub async fn discovered(tx: &Tx, hold: &Hold, discovery: &Discovery) -> Result<()> {
+    let job = locked_held(tx, hold).await?;
+    let Some(Input::Import(id)) = job.input() else {
+        let rule = "only imports discover".to_owned();
+        return Err(Error::Protocol(ProtocolFault::Field { field: "discovered", rule }));
+    };
+    let version = template_version::Entity::find_by_id(id).one(&tx.executor()).await.map_err(from_db)?;
+    let version = version.ok_or_else(|| Error::internal("an import without its template version"))?;
+    let given: BTreeMap<String, String> =
+        serde_json::from_slice(&tx.sealer().open(&version.user_variable_values).map_err(Error::internal)?)
+            .map_err(Error::internal)?;
+    let sql = format!("UPDATE template_version SET readme = $2, updated_at = {} WHERE id = $1", tx.dialect().now());
+    tx.execute(&sql, [id.into(), discovery.readme.clone().into()]).await?;
+    tx.execute("DELETE FROM template_version_variable WHERE template_version_id = $1", [id.into()]).await?;
+    let rows: Vec<_> = (0_i32..)
+        .zip(&discovery.variables)
+        .map(|(position, variable)| {
+            let value = given.get(&variable.name).unwrap_or(&variable.default_value);
+            template_version_variable::ActiveModel {
+                template_version_id: Set(id),
+                position: Set(position),
+                name: Set(variable.name.clone()),
+                description: Set(variable.description.clone()),
+                kind: Set(variable.kind.clone()),
+                default_value: Set(tx.sealer().seal(variable.default_value.as_bytes())),
+                required: Set(variable.required),
+                sensitive: Set(variable.sensitive),
+                value: Set(tx.sealer().seal(value.as_bytes())),
+            }
+        })
+        .collect();
+    for some in rows.chunks(ROWS) {
+        let insert = template_version_variable::Entity::insert_many(some.to_vec());
+        insert.exec_without_returning(&tx.executor()).await.map_err(from_db)?;
+    }
+    Ok(())
+}
+
+/// Stores a job's resources, and lets its end have its way with the workspace.
+pub(super) async fn leave_behind(tx: &Tx, job: &provisioner_job::Model, report: &Report, status: Status) -> Result<()> {
+    let created_at = now(tx).await?;
+    let rows = report.resources.iter().map(|resource| {
+        let Resource { transition, kind, name, address, module_path, hide, icon, daily_cost, metadata } =
+            resource.clone();
+        let metadata = serde_json::to_vec(&metadata).map_err(Error::internal)?;
+        Ok(job_resource::ActiveModel {
+            id: Set(ResourceId::new()),
+            job_id: Set(job.id),
+            transition: Set(transition),
+            kind: Set(kind),
+            name: Set(name),
+            address: Set(address),
+            module_path: Set(module_path),
+            hide: Set(hide),
+            icon: Set(icon),
+            daily_cost: Set(daily_cost),
+            metadata: Set(tx.sealer().seal(&metadata)),
+            created_at: Set(created_at),
+        })
+    });
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    for some in rows.chunks(ROWS) {
+        let insert = job_resource::Entity::insert_many(some.to_vec());
+        insert.exec_without_returning(&tx.executor()).await.map_err(from_db)?;
+    }
+    if let (Some(Input::Build(build)), Status::Succeeded) = (job.input(), status) {
+        let sql = format!(
+            "UPDATE workspace SET deleted = $3, updated_at = {}
+             WHERE id = (SELECT workspace_id FROM workspace_build WHERE id = $1 AND transition = $2)",
+            tx.dialect().now()
+        );
+        tx.execute(&sql, [build.into(), Transition::Delete.into(), true.into()]).await?;
+    }
+    Ok(())
+}
