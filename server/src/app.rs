@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// Tells daemons to go elsewhere and ends the background work.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.stop.cancel();
     }
 }
