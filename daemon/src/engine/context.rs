@@ -8,8 +8,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use orgplane_proto::provisioner::v1::{
-    JobErrorCode, LogLevel, LogSource, Reference, StateReference, Timing, UploadKind, Verdict, assign,
+    Discovered, JobErrorCode, LogLevel, LogSource, Reference, StateReference, Timing, UploadKind, Verdict, assign,
 };
+
+use prost::Message as _;
 
 use super::{Failure, Host};
 use crate::job::logs::{Line, Log};
@@ -20,6 +22,8 @@ use crate::workdir::{PERMITTED, write_private};
 
 /// More timings than this are not reported.
 const MAX_TIMINGS: usize = 1000;
+/// Messages over 1 MiB end the stream.
+const MAX_DISCOVERED: usize = 900 * 1024;
 
 /// What an engine works with.
 #[derive(Debug)]
@@ -104,6 +108,15 @@ impl Context {
             _ = stops.wait_for(Option::is_some) => Err(Failure::Stopped),
             value = future => Ok(value),
         }
+    }
+
+    /// Reports what an import found.
+    pub(crate) fn discovered(&self, discovered: Discovered) -> Result<(), Failure> {
+        if discovered.encoded_len() > MAX_DISCOVERED {
+            return Err(Failure::job("the template's readme and variables are too long together"));
+        }
+        self.job.discovered(discovered);
+        Ok(())
     }
 
     // ---- server ------------------------------------------------------------------------------------------------

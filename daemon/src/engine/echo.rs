@@ -144,7 +144,7 @@ pub(super) async fn run(context: &Context) -> Result<Payload, Failure> {
     let discovers = !section.readme.is_empty() || !section.variables.is_empty();
     if discovers {
         let variables = section.variables.into_iter().map(variable).collect();
-        context.job.discovered(Discovered { readme: section.readme, variables, ..Discovered::default() });
+        context.discovered(Discovered { readme: section.readme, variables, ..Discovered::default() })?;
     }
     say_all(context, section.logs).await?;
     if section.apply {

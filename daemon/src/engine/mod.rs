@@ -30,10 +30,17 @@ impl Host {
     /// Finds the engines that the configuration asks for.
     pub(crate) async fn find(config: &Config) -> Result<Self, Error> {
         let terraform = if config.engines.contains(&EngineKind::Terraform) {
-            let found = terraform::Binary::find(config.terraform_path.as_deref()).await;
-            Some(found.map_err(Error::NoEngine)?)
+            terraform::Binary::find(config.terraform_path.as_deref()).await.map(Some)
         } else {
-            None
+            Ok(None)
+        };
+        let echo = config.engines.contains(&EngineKind::Echo);
+        let terraform = match terraform {
+            Err(error) if echo => {
+                tracing::warn!(error, "no Terraform or OpenTofu found; only the echo engine is offered");
+                None
+            }
+            found => found.map_err(Error::NoEngine)?,
         };
         Ok(Self {
             shim: config.shim.clone(),
@@ -41,7 +48,7 @@ impl Host {
             plan_grace: config.intervals.plan_grace,
             apply_grace: config.intervals.apply_grace,
             terraform,
-            echo: config.engines.contains(&EngineKind::Echo),
+            echo,
             server_url: config.url.clone(),
         })
     }

@@ -103,6 +103,7 @@ enum Command {
     Line(Line),
     Mask(Vec<String>),
     Flush(oneshot::Sender<()>),
+    Masked(String, oneshot::Sender<String>),
 }
 
 /// Where a job's lines go; slows its caller down when the disk does.
@@ -133,6 +134,15 @@ impl Log {
         let _ = self.0.send(Command::Mask(values)).await;
     }
 
+    /// The text as a line would show it.
+    pub(crate) async fn masked(&self, text: String) -> String {
+        let (reply, masked) = oneshot::channel();
+        if self.0.send(Command::Masked(text, reply)).await.is_err() {
+            return String::new();
+        }
+        masked.await.unwrap_or_default()
+    }
+
     /// Returns when everything said before is numbered.
     pub(crate) async fn flush(&self) {
         let (done, wait) = oneshot::channel();
@@ -150,6 +160,9 @@ fn write_batch(shaper: &mut Shaper, spool: &Spool, wake: &Notify, commands: impl
             Command::Line(line) => shaper.shape(line, &mut entries),
             Command::Mask(values) => shaper.mask(&values),
             Command::Flush(done) => waiting.push(done),
+            Command::Masked(text, reply) => {
+                let _ = reply.send(shaper.masked(&text));
+            }
         }
     }
     if !entries.is_empty() {

@@ -20,6 +20,9 @@ use tokio::time::Instant;
 use self::phase::{Cause, Effect, Event, InvalidTransition, Machine, Phase};
 use self::spool::Spool;
 
+/// So long the logs and the state of a lost job are offered after its end.
+const SALVAGE_LIMIT: Duration = Duration::from_secs(60);
+
 /// How an engine is to be stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stop {
@@ -69,7 +72,9 @@ struct State {
     /// Its lease is gone: the stream takes state and logs only.
     salvage: bool,
     /// The job's task has ended.
-    ended: bool,
+    ended_at: Option<Instant>,
+    /// No stream will take what is left of it.
+    abandoned: bool,
 }
 
 /// A job under a lease.
@@ -98,7 +103,8 @@ impl Job {
             checkpoint: Letter::none(),
             result: Letter::none(),
             salvage: false,
-            ended: false,
+            ended_at: None,
+            abandoned: false,
         };
         Self {
             assign,
@@ -138,9 +144,14 @@ impl Job {
         self.state().permitted_at
     }
 
+    /// The work begins.
     pub(crate) fn accept(&self) {
         let (job_id, lease_id) = self.ids();
-        self.tell(|s| s.accepted.put(Accepted { job_id, lease_id }));
+        self.tell(|s| {
+            if s.accepted.content.is_none() {
+                s.accepted.put(Accepted { job_id, lease_id });
+            }
+        });
     }
 
     pub(crate) fn reject(&self, reason: RejectReason, detail: String) {
@@ -185,6 +196,8 @@ impl Job {
     pub(crate) fn finish(&self, mut result: JobResult) {
         (result.job_id, result.lease_id) = self.ids();
         result.last_log_number = self.spool.last();
+        // A job that was stopped before its work began has an end as well.
+        self.accept();
         self.tell(|s| {
             // The runner finishes once; a second time changes nothing.
             if s.machine.on(Event::Finish).is_ok() {
@@ -195,7 +208,7 @@ impl Job {
 
     /// The job's task is over.
     pub(crate) fn end(&self) {
-        self.tell(|s| s.ended = true);
+        self.tell(|s| s.ended_at = Some(Instant::now()));
     }
 
     // ---- what stops it -----------------------------------------------------------------------------------------
@@ -259,6 +272,11 @@ impl Job {
         HeldJob { job_id, lease_id, phase, last_log_number: self.spool.last() }
     }
 
+    /// Its lease is gone, and so is the stream on which what it left was taken.
+    pub(crate) fn abandon(&self) {
+        self.state().abandoned = true;
+    }
+
     /// A new stream goes on with the job: what isn't answered is said again.
     pub(crate) fn resume(&self, next_log_number: i64, credit: u64) {
         self.spool.rewind(next_log_number, credit);
@@ -287,16 +305,29 @@ impl Job {
     /// The job still takes one of the daemon's slots.
     pub(crate) fn is_running(&self) -> bool {
         let state = self.state();
-        state.machine.phase() != Phase::Finished && !(state.ended && state.rejected.sent)
+        state.machine.phase() != Phase::Finished && !(state.ended_at.is_some() && state.rejected.sent)
     }
 
-    /// Nothing more is to be said: it was given back, or its lease is gone and what it left is handed in.
+    /// Nothing more is to be said: it was given back, or its lease is gone and what it left is handed in, as far as the
+    /// server takes it.
     pub(crate) fn is_over(&self) -> bool {
-        let nothing_left = self.spool.all_acked();
+        let logs_stored = self.spool.all_acked();
         let state = self.state();
-        let salvaged =
-            state.salvage && (!state.machine.permitted() || state.checkpoint.content.is_none() && nothing_left);
-        state.ended && (state.rejected.sent || salvaged)
+        let Some(ended_at) = state.ended_at else { return false };
+        let nothing_left = !state.machine.permitted() || (state.checkpoint.content.is_none() && logs_stored);
+        let salvaged = nothing_left || state.abandoned || ended_at.elapsed() > SALVAGE_LIMIT;
+        state.rejected.sent || (state.salvage && salvaged)
+    }
+
+    /// Its task has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state().ended_at.is_some()
+    }
+
+    /// Its directory may hold a state that the server doesn't have.
+    pub(crate) fn holds_state(&self) -> bool {
+        let state = self.state();
+        state.salvage && state.machine.permitted() && (state.checkpoint.content.is_some() || state.abandoned)
     }
 
     /// Its lease is gone.

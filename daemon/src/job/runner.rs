@@ -18,6 +18,7 @@ use crate::workdir::write_private;
 
 /// A result over this is not sent: messages over 1 MiB end the stream.
 const MAX_RESULT: usize = 900 * 1024;
+const MAX_ERROR: usize = 16 * 1024;
 /// The engine is interrupted so long before its lease ends, but not more than this share of it.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
 const LEASE_SHARE: u32 = 6;
@@ -66,7 +67,8 @@ async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver
         return;
     }
     let (state, timings) = context.take_ledger();
-    let result = JobResult { state, timings, ..outcome(&job, ended) };
+    let mut result = JobResult { state, timings, ..outcome(&job, ended) };
+    result.error = context.log.masked(result.error).await;
     let result = bounded(result);
     let path = job.dir.join("result");
     if let Err(error) = write_private(&path, &result.encode_to_vec()) {
@@ -154,6 +156,7 @@ fn outcome(job: &Job, ended: Result<Payload, Failure>) -> JobResult {
 
 /// A result that one message can carry.
 fn bounded(mut result: JobResult) -> JobResult {
+    result.error.truncate(result.error.floor_char_boundary(MAX_ERROR));
     if result.encoded_len() > MAX_RESULT {
         result.timings.clear();
     }

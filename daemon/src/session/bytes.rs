@@ -42,7 +42,18 @@ pub(crate) enum BytesError {
 /// The way to the server, whichever stream is the current one.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
-    client: watch::Receiver<Option<Client>>,
+    way: watch::Receiver<Way>,
+}
+
+/// Whether there is a stream.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    /// Not now.
+    Broken,
+    /// With this client.
+    Open(Box<Client>),
+    /// And there won't be one again.
+    Closed,
 }
 
 enum Attempt {
@@ -73,17 +84,16 @@ impl From<std::io::Error> for Attempt {
 }
 
 impl Link {
-    pub(crate) const fn new(client: watch::Receiver<Option<Client>>) -> Self {
-        Self { client }
+    pub(crate) const fn new(way: watch::Receiver<Way>) -> Self {
+        Self { way }
     }
 
     /// A connected client, as soon as there is one.
-    async fn client(&self) -> Client {
-        let mut receiver = self.client.clone();
-        match receiver.wait_for(Option::is_some).await.map(|client| client.clone()) {
-            Ok(Some(client)) => client,
-            // The daemon ends; so will its jobs.
-            _ => std::future::pending().await,
+    async fn client(&self) -> Result<Client, BytesError> {
+        let mut way = self.way.clone();
+        match way.wait_for(|way| !matches!(way, Way::Broken)).await.map(|way| way.clone()) {
+            Ok(Way::Open(client)) => Ok(*client),
+            _ => Err(BytesError::Refused("the daemon is ending".to_owned())),
         }
     }
 
@@ -93,7 +103,7 @@ impl Link {
             return Err(BytesError::Refused(format!("{} bytes are more than a job may have", reference.size)));
         }
         loop {
-            let client = self.client().await;
+            let client = self.client().await?;
             let attempt = download_once(client, job, reference, path);
             match tokio::time::timeout(TRANSFER_LIMIT, attempt).await {
                 Ok(Ok(())) => return Ok(()),
@@ -109,7 +119,7 @@ impl Link {
     pub(crate) async fn upload(&self, job: &Job, kind: UploadKind, bytes: Bytes) -> Result<Reference, BytesError> {
         let reference = Reference { sha256: hex(&Sha256::digest(&bytes)), size: bytes.len() as u64 };
         loop {
-            let client = self.client().await;
+            let client = self.client().await?;
             let attempt = upload_once(client, job, kind, &reference, bytes.clone());
             match tokio::time::timeout(TRANSFER_LIMIT, attempt).await {
                 Ok(Ok(())) => return Ok(reference),

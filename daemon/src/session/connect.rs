@@ -133,6 +133,13 @@ mod tests {
     }
 
     #[test]
+    fn both_schemes_have_a_connector() {
+        for url in ["http://127.0.0.1:3000/", "https://orgplane.example.com"] {
+            Connector::new(&Config::new(url, Secret::new("k")).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
     fn the_key_is_not_shown() {
         let bearer = Bearer::new(&Secret::new("orgp_secret")).unwrap();
         assert!(!format!("{bearer:?} {:?}", bearer.0).contains("orgp_secret"));

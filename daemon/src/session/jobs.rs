@@ -46,6 +46,7 @@ impl Jobs {
         self.refused.clear();
         for (lease, job) in &self.by_lease {
             if job.is_lost() {
+                job.abandon();
                 continue;
             }
             if let Some(resumed) = registered.resumed.iter().find(|r| r.lease_id == *lease) {
@@ -80,7 +81,7 @@ impl Jobs {
             Err(error) => return refuse(RejectReason::Infrastructure, error),
         };
         tracing::info!(job = %assign.job_id, attempt = assign.attempt, engine = assign.engine, "job assigned");
-        let link = Link::new(session.client.subscribe());
+        let link = Link::new(session.way.subscribe());
         tokio::spawn(runner::run(Arc::clone(&session.host), Arc::clone(&job), link, session.terms.subscribe()));
         self.by_lease.insert(assign.lease_id, job);
     }
@@ -122,6 +123,10 @@ impl Jobs {
         self.stop_all(Cause::KeyRevoked, "the daemon's provisioner key was revoked");
     }
 
+    pub(super) fn have_ended(&self) -> bool {
+        self.by_lease.values().all(|job| job.has_ended())
+    }
+
     pub(super) fn next_message(&mut self) -> Option<Message> {
         if let Some(refused) = self.refused.pop_front() {
             return Some(Message::Rejected(refused));
@@ -159,6 +164,11 @@ fn prepare(session: &Session, assign: &Assign, credit: u64) -> Result<Arc<Job>, 
 
 /// Removes the job's directory, which may be large.
 fn discard(job: Arc<Job>) {
+    if job.holds_state() {
+        let directory = job.dir.display();
+        tracing::warn!(job = %job.assign.job_id, %directory, "the server didn't take the job's last state; it is kept");
+        return;
+    }
     tokio::task::spawn_blocking(move || {
         if let Err(error) = std::fs::remove_dir_all(&job.dir) {
             tracing::warn!(directory = %job.dir.display(), %error, "can't remove a job's directory");

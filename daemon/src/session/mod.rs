@@ -14,7 +14,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::connect::{Client, Connector};
+use self::bytes::Way;
+use self::connect::Connector;
 use self::jobs::Jobs;
 use self::stream::End;
 use crate::daemon::Stop;
@@ -26,6 +27,11 @@ use crate::workdir::WorkDir;
 use crate::{Config, Error};
 
 const PROBE_EVERY: Duration = Duration::from_secs(60);
+/// A stream that lived so long was no failure.
+const STEADY: Duration = Duration::from_secs(10);
+/// So long after the last engine may have been killed, what jobs left can be handed in before the daemon ends.
+const HAND_IN_LIMIT: Duration = Duration::from_secs(30);
+const SETTLE_POLL: Duration = Duration::from_millis(200);
 
 /// What all streams share.
 #[derive(Debug)]
@@ -38,7 +44,7 @@ pub(crate) struct Session {
     /// Something is to be said.
     wake: Arc<Notify>,
     /// The way for bytes, while there is a stream.
-    client: watch::Sender<Option<Client>>,
+    way: watch::Sender<Way>,
     terms: watch::Sender<Terms>,
     healthy: Arc<AtomicBool>,
 }
@@ -53,7 +59,7 @@ impl Session {
             instance: work.instance(),
             work,
             wake: Arc::default(),
-            client: watch::Sender::new(None),
+            way: watch::Sender::new(Way::Broken),
             terms: watch::Sender::new(terms),
             healthy: Arc::new(AtomicBool::new(true)),
         }
@@ -80,29 +86,46 @@ impl Session {
     /// Serves streams until the daemon is to end.
     pub(crate) async fn run(&self, stop: Stop) -> Result<(), Error> {
         let connector = Connector::new(&self.config)?;
-        tokio::select! {
-            ended = self.serve(&connector, stop) => ended,
+        let mut jobs = Jobs::default();
+        let ended = tokio::select! {
+            ended = self.serve(&connector, &mut jobs, stop) => ended,
             never = self.probe() => match never {},
+        };
+        self.settle(&jobs).await;
+        ended
+    }
+
+    /// Lets no engine go on without the daemon, now that nobody would hear of it.
+    async fn settle(&self, jobs: &Jobs) {
+        self.way.send_replace(Way::Closed);
+        jobs.stop_all(Cause::Shutdown, "the provisioner daemon ended");
+        while !jobs.have_ended() {
+            // Not every job that ends gets a notice of its own.
+            let _ = tokio::time::timeout(SETTLE_POLL, self.wake.notified()).await;
         }
     }
 
-    async fn serve(&self, connector: &Connector, stop: Stop) -> Result<(), Error> {
-        let mut jobs = Jobs::default();
-        let mut stopping = Stopping::new(stop, self.config.intervals.drain);
+    async fn serve(&self, connector: &Connector, jobs: &mut Jobs, stop: Stop) -> Result<(), Error> {
+        let intervals = &self.config.intervals;
+        let mut stopping = Stopping::new(stop, intervals.drain, intervals.apply_grace + HAND_IN_LIMIT);
         let mut backoff = Backoff::new(self.config.intervals.backoff_min, self.config.intervals.backoff_max);
         let mut last_cause = String::new();
         loop {
             let connected = tokio::select! {
                 connected = connector.connect() => connected,
-                () = stopping.idle(&jobs) => return Ok(()),
+                () = stopping.idle(jobs) => return Ok(()),
             };
+            let opened = Instant::now();
             let (cause, after) = match connected {
                 Err(cause) => (cause, None),
-                Ok(client) => match stream::serve(self, &mut jobs, client, &mut stopping).await? {
+                Ok(client) => match stream::serve(self, jobs, client, &mut stopping).await? {
                     End::Stopped => return Ok(()),
                     End::Again { cause, after, registered } => {
                         if registered {
-                            backoff.reset();
+                            // Else a server that ends each stream at once would be called without end.
+                            if opened.elapsed() > STEADY {
+                                backoff.reset();
+                            }
                             last_cause.clear();
                         }
                         (cause, after)
@@ -118,56 +141,77 @@ impl Session {
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = stopping.idle(&jobs) => return Ok(()),
+                () = stopping.idle(jobs) => return Ok(()),
             }
         }
     }
 }
 
-/// Whether the daemon is to end, and how.
+/// How far the daemon is on its way to its end.
 #[derive(Debug)]
 struct Stopping {
     stop: Stop,
     drain: Duration,
-    drain_until: Option<Instant>,
-    interrupted: bool,
+    hand_in: Duration,
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It isn't to end.
+    Serving,
+    /// Running jobs have until then.
+    Draining(Instant),
+    /// They were interrupted, and have until then.
+    Interrupted(Instant),
+    /// Whatever is left stays on disk.
+    GaveUp,
 }
 
 impl Stopping {
-    const fn new(stop: Stop, drain: Duration) -> Self {
-        Self { stop, drain, drain_until: None, interrupted: false }
+    const fn new(stop: Stop, drain: Duration, hand_in: Duration) -> Self {
+        Self { stop, drain, hand_in, step: Step::Serving }
     }
 
     fn is_draining(&self) -> bool {
         self.stop.drain.is_cancelled() || self.stop.interrupt.is_cancelled()
     }
 
-    /// Returns at each step on the way to the end; running jobs are interrupted at the last one.
-    async fn changed(&mut self, jobs: &Jobs) {
-        if self.interrupted {
-            return std::future::pending().await;
-        }
-        if let Some(until) = self.drain_until {
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => {}
-                () = self.stop.interrupt.cancelled() => {}
-            }
-            self.interrupted = true;
-            tracing::warn!("running jobs are interrupted");
-            jobs.stop_all(Cause::Shutdown, "the provisioner daemon was stopped");
-            return;
-        }
-        tokio::select! {
-            () = self.stop.drain.cancelled() => {}
-            () = self.stop.interrupt.cancelled() => {}
-        }
-        tracing::info!(jobs = jobs.running(), "draining: running jobs end, no new ones are taken");
-        self.drain_until = Some(Instant::now() + self.drain);
+    fn gave_up(&self) -> bool {
+        self.step == Step::GaveUp
     }
 
-    /// Without a stream: returns when the daemon is to end and has nothing left to hand in.
+    /// Returns at each step on the way.
+    async fn changed(&mut self, jobs: &Jobs) {
+        match self.step {
+            Step::Serving => {
+                tokio::select! {
+                    () = self.stop.drain.cancelled() => {}
+                    () = self.stop.interrupt.cancelled() => {}
+                }
+                tracing::info!(jobs = jobs.running(), "draining: running jobs end, no new ones are taken");
+                self.step = Step::Draining(Instant::now() + self.drain);
+            }
+            Step::Draining(until) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => {}
+                    () = self.stop.interrupt.cancelled() => {}
+                }
+                tracing::info!(jobs = jobs.running(), "running jobs are interrupted");
+                jobs.stop_all(Cause::Shutdown, "the provisioner daemon was stopped");
+                self.step = Step::Interrupted(Instant::now() + self.hand_in);
+            }
+            Step::Interrupted(until) => {
+                tokio::time::sleep_until(until).await;
+                self.step = Step::GaveUp;
+            }
+            Step::GaveUp => std::future::pending().await,
+        }
+    }
+
+    /// Without a stream: returns when the daemon is to end and has nothing left to hand in, or time is up.
     async fn idle(&mut self, jobs: &Jobs) {
-        while !(self.is_draining() && jobs.is_empty()) {
+        while !(self.is_draining() && jobs.is_empty() || self.gave_up()) {
             self.changed(jobs).await;
         }
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::bytes::Way;
 use super::connect::{self, Client};
 use super::jobs::Jobs;
 use super::{Session, Stopping};
@@ -95,8 +96,10 @@ pub(super) async fn serve(
         Stream { session, jobs, inbound, outbound, credit, heartbeat_due: true, draining_told: false, revoked: false };
     stream.begin(&registered, client);
     let end = stream.run(&registered, stopping).await;
-    session.client.send_replace(None);
+    let revoked = stream.revoked;
+    session.way.send_replace(Way::Broken);
     match end {
+        Err(_) if revoked => Err(Error::KeyRevoked),
         Err(status) => judged(&status, true),
         Ok(end) => end,
     }
@@ -141,7 +144,7 @@ impl Stream<'_> {
             log_limit,
         });
         self.jobs.resume(registered, self.credit);
-        self.session.client.send_replace(Some(client));
+        self.session.way.send_replace(Way::Open(Box::new(client)));
     }
 
     async fn run(&mut self, registered: &Registered, stopping: &mut Stopping) -> Result<Result<End, Error>, Status> {
@@ -159,7 +162,8 @@ impl Stream<'_> {
             if self.revoked && self.jobs.is_empty() {
                 return Ok(Err(Error::KeyRevoked));
             }
-            if stopping.is_draining() && self.jobs.is_empty() && self.draining_told {
+            let done = self.jobs.is_empty() && self.draining_told;
+            if stopping.is_draining() && (done || stopping.gave_up()) {
                 return Ok(Ok(End::Stopped));
             }
             tokio::select! {

@@ -23,7 +23,7 @@ pub(super) async fn run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveE
         context.say(LogLevel::Warn, format!("README.md is longer than {MAX_README} bytes; the rest is left out")).await;
     }
     let variables = module.variables.iter().map(TemplateVariable::from).collect();
-    context.job.discovered(Discovered { readme, variables, ..Discovered::default() });
+    context.discovered(Discovered { readme, variables, ..Discovered::default() })?;
     write_variables(terraform, &module).await?;
     terraform.init(&environment(context, "start")).await?;
     context.stage("Detecting persistent resources").await;

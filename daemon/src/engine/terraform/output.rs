@@ -121,7 +121,7 @@ impl Output {
     /// The log lines of one printed line; blank ones are dropped.
     pub(crate) fn read(&mut self, record: &Record) -> Vec<(LogLevel, String)> {
         let text = String::from_utf8_lossy(&record.line);
-        let mut lines = match serde_json::from_str::<Message>(&text) {
+        let said = match serde_json::from_str::<Message>(&text) {
             Ok(message) if text.starts_with('{') => self.read_message(message, record),
             _ => {
                 let level = match record.stream {
@@ -132,7 +132,11 @@ impl Output {
                 vec![(level, text.into_owned())]
             }
         };
-        lines.retain(|(_, text)| !text.trim().is_empty());
+        let mut lines: Vec<_> = said
+            .iter()
+            .flat_map(|(level, text)| text.lines().map(|line| (*level, line.to_owned())))
+            .filter(|(_, line)| !line.trim().is_empty())
+            .collect();
         if record.truncated {
             lines.push((LogLevel::Warn, "(the line is longer and was cut)".to_owned()));
         }
@@ -162,7 +166,7 @@ impl Output {
             ("error", _) => LogLevel::Error,
             _ => LogLevel::Info,
         };
-        message.message.lines().map(|line| (level, line.to_owned())).collect()
+        vec![(level, message.message)]
     }
 
     fn read_diagnostic(&mut self, diagnostic: &Diagnostic) -> Vec<(LogLevel, String)> {
@@ -174,7 +178,8 @@ impl Output {
         if level == LogLevel::Error && self.first_error.is_none() {
             let detail = diagnostic.detail.lines().next().unwrap_or_default().trim();
             let colon = if detail.is_empty() { "" } else { ": " };
-            self.first_error = Some(format!("{}{colon}{detail}", diagnostic.summary));
+            let summary = diagnostic.summary.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.first_error = Some(format!("{summary}{colon}{detail}"));
         }
         let mut lines = vec![format!("{title}: {}", diagnostic.summary)];
         if let Some(range) = &diagnostic.range {
@@ -187,7 +192,7 @@ impl Output {
         if let Some(address) = &diagnostic.address {
             lines.push(format!("  with {address}"));
         }
-        lines.extend(diagnostic.detail.lines().map(str::to_owned));
+        lines.push(diagnostic.detail.clone());
         lines.into_iter().map(|line| (level, line)).collect()
     }
 

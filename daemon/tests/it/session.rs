@@ -1,0 +1,239 @@
+//! The stream: who may connect, what a broken one costs, how it ends.
+
+use std::time::Duration;
+
+use orgplane_daemon::{EngineKind, Error, Secret};
+use orgplane_proto::provisioner::v1::daemon_message::Message;
+use orgplane_proto::provisioner::v1::server_message::Message as Say;
+use orgplane_proto::provisioner::v1::{
+    Cancel, GoAway, GoAwayReason, LeaseLost, LostJob, Outcome, Registered, RejectReason, ResumedJob,
+    WorkspaceTransition,
+};
+use tonic::Status;
+
+use crate::fake::{Server, Story, eventually, job_dirs, terms};
+
+const SLOW: &str = r#"{"start": {"logs": [{"stage": "Work", "output": "tick", "delay_ms": 20, "repeat": 30}]}}"#;
+const ENDLESS: &str = r#"{"start": {"logs": [{"stage": "Work", "output": "tick", "delay_ms": 100, "repeat": 1000}]}}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_ends_the_daemon() {
+    let server = Server::start().await;
+    let mut config = server.config(EngineKind::Echo);
+    config.key = Secret::new("orgp_wrong");
+    let (_stop, daemon) = server.daemon_with(config);
+    let error = daemon.await.unwrap().unwrap_err();
+    assert!(matches!(&error, Error::KeyRejected(_)), "{error}");
+    assert!(error.to_string().contains("the key is unknown") && !error.to_string().contains("orgp_wrong"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_organizations_key_ends_the_daemon() {
+    let mut server = Server::start().await;
+    let mut config = server.config(EngineKind::Echo);
+    config.organization = Some("other".to_owned());
+    let (_stop, daemon) = server.daemon_with(config);
+    let peer = server.registered().await;
+    assert_eq!(peer.register.organization, "other");
+    let error = daemon.await.unwrap().unwrap_err();
+    assert!(matches!(&error, Error::Organization { expected, .. } if expected == "other"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_in_the_work_directory_is_refused() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    server.peer().await;
+    let (_stop, second) = server.daemon(EngineKind::Echo);
+    assert!(matches!(second.await.unwrap().unwrap_err(), Error::WorkDirLocked(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_late_is_waited_for() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    for _ in 0..3 {
+        server.peer().await.end(Status::unavailable("starting")).await;
+    }
+    let mut peer = server.registered().await;
+    assert!(matches!(peer.hear().await, Some(Message::Heartbeat(h)) if h.free_slots == 1 && h.engines_healthy));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_survives_its_stream() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", SLOW)], WorkspaceTransition::Start, None);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut story, |s| s.logs.len() >= 5).await;
+    drop(peer);
+
+    let peer = server.peer().await;
+    let [held] = peer.register.held.as_slice() else { panic!("the job is held: {:?}", peer.register.held) };
+    assert_eq!((&held.job_id, &held.lease_id), (&job.job_id, &job.lease_id));
+    // Some of what was acknowledged is lost by the server, as after a failover: it asks for it again.
+    drop(peer);
+    let mut peer = server.peer().await;
+    let next_log_number = story.logs.len() as i64 + 1;
+    let resumed = ResumedJob { job_id: job.job_id.clone(), lease_id: job.lease_id.clone(), next_log_number };
+    peer.say(Say::Registered(Registered { resumed: vec![resumed], ..terms() })).await;
+    peer.follow(&job, &mut story, |_| false).await;
+    assert_eq!(story.result().outcome(), Outcome::Succeeded);
+    assert_eq!(story.count("tick"), 30);
+    let work = server.dir.path().join("work");
+    eventually("the job's directory is removed", || job_dirs(&work).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_job_is_stopped_and_its_slot_free() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut Story::default(), |s| !s.logs.is_empty()).await;
+    drop(peer);
+    let mut peer = server.peer().await;
+    let lost = LostJob { job_id: job.job_id.clone(), lease_id: job.lease_id.clone(), reason: "reaped".to_owned() };
+    peer.say(Say::Registered(Registered { lost: vec![lost], ..terms() })).await;
+    let work = server.dir.path().join("work");
+    eventually("the job's directory is removed", || job_dirs(&work).is_empty()).await;
+    let next = server.build("echo", &[], WorkspaceTransition::Start, None);
+    assert_eq!(peer.run(&next).await.result().outcome(), Outcome::Succeeded);
+
+    // The same on a living stream.
+    let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut Story::default(), |s| !s.logs.is_empty()).await;
+    let (job_id, lease_id) = (job.job_id, job.lease_id);
+    peer.say(Say::LeaseLost(LeaseLost { job_id, lease_id, reason: "reaped".to_owned() })).await;
+    eventually("the job's directory is removed", || job_dirs(&work).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_daemon_gives_jobs_back() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let first = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    let second = server.build("echo", &[], WorkspaceTransition::Start, None);
+    peer.say(Say::Assign(first.clone())).await;
+    peer.say(Say::Assign(second.clone())).await;
+    let rejected = loop {
+        if let Some(Message::Rejected(rejected)) = peer.hear().await {
+            break rejected;
+        }
+    };
+    assert_eq!((rejected.reason(), rejected.lease_id), (RejectReason::Full, second.lease_id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_cant_be_fetched_costs_no_attempt() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let mut job = server.build("echo", &[], WorkspaceTransition::Start, None);
+    job.archive.as_mut().unwrap().sha256 = "00".to_owned();
+    peer.say(Say::Assign(job)).await;
+    let rejected = loop {
+        match peer.hear().await {
+            Some(Message::Rejected(rejected)) => break rejected,
+            Some(Message::Heartbeat(_)) => {}
+            other => panic!("unexpected: {other:?}"),
+        }
+    };
+    assert_eq!(rejected.reason(), RejectReason::Infrastructure);
+    assert!(rejected.detail.contains("no such bytes"), "{}", rejected.detail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_job_ends_canceled() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut story, |s| !s.logs.is_empty()).await;
+    let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
+    peer.say(Say::Cancel(Cancel { job_id, lease_id, reason: "canceled by ada".to_owned(), grace: None })).await;
+    peer.follow(&job, &mut story, |_| false).await;
+    assert_eq!(story.result().outcome(), Outcome::Canceled);
+    assert_eq!(story.result().error, "canceled by ada");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_contact_a_job_is_interrupted_before_its_lease_ends() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.peer().await;
+    let lease = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    peer.say(Say::Registered(Registered { lease, ..terms() })).await;
+    let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    // No HeartbeatAck from here on, but logs are acknowledged.
+    let begun = tokio::time::Instant::now();
+    while story.result.is_none() {
+        let before = peer.hear().await.unwrap();
+        match before {
+            Message::Result(result) => story.result = Some(result),
+            Message::Logs(logs) => {
+                let log_number = logs.first_number + logs.entries.len() as i64 - 1;
+                let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
+                let ack = orgplane_proto::provisioner::v1::Ack {
+                    job_id,
+                    lease_id,
+                    log_number,
+                    state_serial: 0,
+                    log_credit: 1000,
+                };
+                peer.say(Say::Ack(ack)).await;
+            }
+            _ => {}
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(story.result().outcome(), Outcome::Lost);
+    assert!(story.result().error.contains("no contact"), "{}", story.result().error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_daemon_ends_after_its_jobs() {
+    let mut server = Server::start().await;
+    let (stop, daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", SLOW)], WorkspaceTransition::Start, None);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut story, |s| !s.logs.is_empty()).await;
+    stop.drain.cancel();
+    while !matches!(peer.hear().await, Some(Message::Draining(_))) {}
+    // What came while we waited for the word is asked for again.
+    drop(peer);
+    let mut peer = server.peer().await;
+    let next_log_number = story.logs.len() as i64 + 1;
+    let resumed = ResumedJob { job_id: job.job_id.clone(), lease_id: job.lease_id.clone(), next_log_number };
+    peer.say(Say::Registered(Registered { resumed: vec![resumed], ..terms() })).await;
+    while !matches!(peer.hear().await, Some(Message::Draining(_))) {}
+    peer.follow(&job, &mut story, |_| false).await;
+    assert_eq!(story.result().outcome(), Outcome::Succeeded);
+    daemon.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_interrupts_the_jobs_and_ends_the_daemon() {
+    let mut server = Server::start().await;
+    let (_stop, daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut story, |s| !s.logs.is_empty()).await;
+    peer.say(Say::GoAway(GoAway { reason: GoAwayReason::KeyRevoked.into(), retry_after: None })).await;
+    peer.follow(&job, &mut story, |_| false).await;
+    assert_eq!(story.result().outcome(), Outcome::Lost);
+    assert!(matches!(daemon.await.unwrap(), Err(Error::KeyRevoked)));
+}
