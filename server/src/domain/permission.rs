@@ -181,3 +181,83 @@ pub fn authorize(subject: &Subject, action: Action, object: &Object, kind: Kind)
         Err(Error::NotFound(kind))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOLDERS: [Holder; 4] = [SiteOwner, OrganizationAdmin, OrganizationMember, ObjectOwner];
+
+    fn subject(site: &[SiteRole], organizations: &[(OrganizationId, &[OrganizationRole])]) -> Subject {
+        Subject {
+            user_id: UserId::new(),
+            site_roles: site.iter().copied().collect(),
+            organizations: organizations.iter().map(|(id, roles)| (*id, roles.iter().copied().collect())).collect(),
+        }
+    }
+
+    /// Each row lets exactly its holders through, in the object's organization and in no other.
+    #[test]
+    fn a_row_lets_its_holders_through_and_nobody_else() {
+        for (resource, action, holders) in TABLE {
+            let (here, there) = (OrganizationId::new(), OrganizationId::new());
+            let object = Object::of(*resource, here);
+            let may = |subject: &Subject, object: &Object| allowed(subject, *action, object);
+            for holder in HOLDERS {
+                let (who, object) = match holder {
+                    SiteOwner => (subject(&[SiteRole::Owner], &[]), object),
+                    OrganizationAdmin => (subject(&[], &[(here, &[OrganizationRole::Admin])]), object),
+                    OrganizationMember => (subject(&[], &[(here, &[])]), object),
+                    ObjectOwner => {
+                        let who = subject(&[], &[(here, &[])]);
+                        let object = object.owned_by(who.user_id);
+                        (who, object)
+                    }
+                };
+                let member_too = matches!(holder, OrganizationAdmin | ObjectOwner);
+                let expected = holders.contains(&holder) || (member_too && holders.contains(&OrganizationMember));
+                assert_eq!(may(&who, &object), expected, "{resource:?} {action:?} {holder:?}");
+            }
+            let foreign = subject(&[], &[(there, &[OrganizationRole::Admin])]);
+            assert!(!may(&foreign, &object), "{resource:?} {action:?} from elsewhere");
+            assert!(!may(&foreign, &object.owned_by(foreign.user_id)), "{resource:?} {action:?} after leaving");
+            assert!(!may(&subject(&[], &[]), &Object::site(*resource)), "{resource:?} {action:?} of the site");
+        }
+    }
+
+    #[test]
+    fn the_table_names_each_pair_once() {
+        let pairs: BTreeSet<_> = TABLE.iter().map(|(resource, action, _)| (*resource, *action)).collect();
+        assert_eq!(pairs.len(), TABLE.len());
+    }
+
+    #[test]
+    fn what_the_table_does_not_name_nobody_may() {
+        let owner = subject(&[SiteRole::Owner], &[]);
+        assert!(!allowed(&owner, Run, &Object::site(Resource::User)));
+        assert!(!allowed(&owner, Read, &Object::site(Resource::File)), "a file is its uploader's alone");
+    }
+
+    #[test]
+    fn unreadable_is_not_found_and_readable_is_denied() {
+        let organization = OrganizationId::new();
+        let key = Object::of(Resource::ProvisionerKey, organization);
+        let outcome = |subject: &Subject, action| authorize(subject, action, &key, Kind::ProvisionerKey);
+        let member = subject(&[], &[(organization, &[])]);
+        assert!(outcome(&member, Read).is_ok());
+        assert!(matches!(outcome(&member, Delete), Err(Error::Denied)));
+        let stranger = subject(&[], &[]);
+        for action in [Read, Create, Delete] {
+            assert!(matches!(outcome(&stranger, action), Err(Error::NotFound(Kind::ProvisionerKey))));
+        }
+    }
+
+    #[test]
+    fn what_is_of_the_site_can_be_ones_own() {
+        let ann = subject(&[], &[]);
+        let account = Object::site(Resource::User);
+        assert!(allowed(&ann, Read, &account.owned_by(ann.user_id)));
+        assert!(!allowed(&ann, Read, &account.owned_by(UserId::new())));
+        assert!(!allowed(&ann, Read, &account));
+    }
+}

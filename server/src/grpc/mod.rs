@@ -49,3 +49,6 @@ pub fn router(service: Arc<Service>) -> axum::Router {
         .add_service(ProvisionerKeyServiceServer::new(api).max_decoding_message_size(LARGEST_MESSAGE));
     routes.into_axum_router().layer(from_fn_with_state(service, auth::layer))
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,3 +33,6 @@ impl Service {
         Ok(member)
     }
 }
+
+#[cfg(test)]
+mod tests;

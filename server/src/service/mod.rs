@@ -11,6 +11,9 @@ mod resolve;
 mod session;
 pub mod user;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::sync::Arc;
 
 use crate::dispatch::Dispatcher;

@@ -188,3 +188,6 @@ impl Service {
 fn reads_all(subject: &Subject) -> bool {
     allowed(subject, Action::Read, &Object::site(Resource::Organization))
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -88,7 +88,12 @@ impl Service {
         violations.check("provisioner_key", name::provisioner_key(name));
         violations.finish()?;
         let tx = self.store.begin().await?;
-        store::provisioner_key::delete(&tx, organization.id, &name.to_lowercase()).await?;
-        tx.commit().await
+        let id = store::provisioner_key::delete(&tx, organization.id, &name.to_lowercase()).await?;
+        tx.commit().await?;
+        self.dispatcher.key_revoked(id);
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,6 @@ impl Service {
         tx.commit().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,3 +243,6 @@ pub(super) fn membership(
         updated_at: now,
     }
 }
+
+#[cfg(test)]
+mod tests;

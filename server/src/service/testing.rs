@@ -1,0 +1,125 @@
+//! A deployment for tests: a service over a fresh store of each kind, with its first user.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::user::{NewFirstUser, NewUser};
+use super::{Actor, Caller, Service};
+use crate::dispatch::Dispatcher;
+use crate::dispatch::sql::SqlQueue;
+use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
+use crate::domain::member::GrantSource;
+use crate::domain::permission::OrganizationRole;
+use crate::domain::user::{LoginType, UserStatus};
+use crate::options::Provisioners;
+use crate::store;
+use crate::store::entity::role_grant;
+use crate::store::testing::{TestStore, stores};
+
+/// The password of everybody in tests.
+pub(crate) const PASSWORD: &str = "tR0ub4dor&3-staple";
+
+/// A service over a store of its own.
+pub(crate) struct Deployment {
+    pub(crate) service: Arc<Service>,
+    _store: TestStore,
+}
+
+impl Deref for Deployment {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
+    }
+}
+
+/// Deployments without a user.
+pub(crate) async fn empty_deployments() -> Vec<Deployment> {
+    let mut deployments = Vec::new();
+    for store in stores().await {
+        let options = Provisioners::default();
+        let queue = Arc::new(SqlQueue::new(store.clone(), (&options).into()));
+        let dispatcher = Arc::new(Dispatcher::new(queue, &options));
+        let service = Service::new(store.clone(), dispatcher, options);
+        service.default_organization_ensure().await.unwrap();
+        deployments.push(Deployment { service: Arc::new(service), _store: store });
+    }
+    deployments
+}
+
+/// Deployments with a first user named `owner`, each with that user as a caller.
+pub(crate) async fn deployments() -> Vec<(Deployment, Caller)> {
+    let mut deployments = Vec::new();
+    for deployment in empty_deployments().await {
+        let (user_id, _) = deployment.first_user_create(first_user("owner")).await.unwrap();
+        let caller = deployment.caller(user_id).await;
+        deployments.push((deployment, caller));
+    }
+    deployments
+}
+
+pub(crate) fn first_user(username: &str) -> NewFirstUser {
+    NewFirstUser {
+        email: format!("{username}@example.com"),
+        username: username.to_owned(),
+        name: String::new(),
+        password: Zeroizing::new(PASSWORD.to_owned()),
+    }
+}
+
+pub(crate) fn new_user(username: &str, organization: OrganizationId) -> NewUser {
+    NewUser {
+        email: format!("{username}@example.com"),
+        username: username.to_owned(),
+        name: String::new(),
+        password: Zeroizing::default(),
+        login_type: LoginType::None,
+        status: UserStatus::Active,
+        organization_ids: vec![organization.to_string()],
+    }
+}
+
+/// Nobody.
+pub(crate) fn anonymous() -> Caller {
+    Caller { actor: Actor::Anonymous, address: None, request_id: Uuid::now_v7() }
+}
+
+impl Deployment {
+    /// The user as a caller, with what they hold now.
+    pub(crate) async fn caller(&self, user: UserId) -> Caller {
+        let subject = store::session::subject(&self.store, user).await.unwrap();
+        Caller { actor: Actor::User { subject, api_key_id: String::new() }, ..anonymous() }
+    }
+
+    /// A new member of an organization as a caller.
+    pub(crate) async fn member(&self, owner: &Caller, username: &str, organization: OrganizationId) -> Caller {
+        let profile = self.user_create(owner, new_user(username, organization)).await.unwrap();
+        self.caller(profile.user.id).await
+    }
+
+    /// A new administrator of an organization as a caller.
+    pub(crate) async fn admin(&self, owner: &Caller, username: &str, organization: OrganizationId) -> Caller {
+        let member = self.member(owner, username, organization).await;
+        let user_id = member.user().unwrap().user_id;
+        let tx = self.store.begin().await.unwrap();
+        let grant = role_grant::Model {
+            id: RoleGrantId::new(),
+            user_id,
+            organization_id: Some(organization),
+            role: sea_orm::ActiveEnum::to_value(&OrganizationRole::Admin),
+            source: GrantSource::Manual,
+            created_at: store::now(&tx).await.unwrap(),
+        };
+        store::member::grant(&tx, grant).await.unwrap();
+        tx.commit().await.unwrap();
+        self.caller(user_id).await
+    }
+
+    /// A new organization's id.
+    pub(crate) async fn organization(&self, owner: &Caller, name: &str) -> OrganizationId {
+        self.organization_create(owner, super::organization::tests::named(name)).await.unwrap().id
+    }
+}
