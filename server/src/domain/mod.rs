@@ -17,6 +17,7 @@ pub mod tags;
 pub mod time;
 pub mod token;
 pub mod user;
+pub mod version_name;
 pub mod workspace;
 
 pub use error::{Error, Result, Violation};

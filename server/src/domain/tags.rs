@@ -7,6 +7,7 @@ use std::str::FromStr;
 use sea_orm::DeriveValueType;
 
 use super::id::UserId;
+use super::rule::Rule;
 
 /// The tag that says whether daemons serve the whole organization or one user.
 pub const SCOPE: &str = "scope";
@@ -66,6 +67,19 @@ impl Tags {
         self.0.len() == 2
             && self.0.get(SCOPE).is_some_and(|scope| scope == ORGANIZATION)
             && self.0.get(OWNER).is_some_and(String::is_empty)
+    }
+}
+
+/// Tags that may be asked for.
+///
+/// # Errors
+/// The broken rule.
+pub fn requested(tags: &BTreeMap<String, String>) -> Rule {
+    let fits = |text: &str| text.len() <= 256 && !text.chars().any(char::is_control);
+    if tags.len() <= 64 && tags.iter().all(|(name, value)| !name.is_empty() && fits(name) && fits(value)) {
+        Ok(())
+    } else {
+        Err("must be at most 64, each with a name, names and values of at most 256 bytes without control characters")
     }
 }
 

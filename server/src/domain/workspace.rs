@@ -2,6 +2,8 @@
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
+use super::job;
+
 /// What a build does to its workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
@@ -51,4 +53,61 @@ pub enum BuildReason {
     /// Somebody paused a task.
     #[sea_orm(string_value = "task_manual_pause")]
     TaskManualPause,
+}
+
+/// What a workspace is, and what a build made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Status {
+    Pending,
+    Starting,
+    Running,
+    Stopping,
+    Stopped,
+    Failed,
+    Canceling,
+    Canceled,
+    Deleting,
+    Deleted,
+}
+
+impl Status {
+    /// What a build makes of its workspace, by where its job stands.
+    #[must_use]
+    pub fn of(job: job::Status, transition: Transition) -> Self {
+        match (job, transition) {
+            (job::Status::Pending, _) => Self::Pending,
+            (job::Status::Running, Transition::Start) => Self::Starting,
+            (job::Status::Running, Transition::Stop) => Self::Stopping,
+            (job::Status::Running, Transition::Delete) => Self::Deleting,
+            (job::Status::Succeeded, Transition::Start) => Self::Running,
+            (job::Status::Succeeded, Transition::Stop) => Self::Stopped,
+            (job::Status::Succeeded, Transition::Delete) => Self::Deleted,
+            (job::Status::Canceling, _) => Self::Canceling,
+            (job::Status::Canceled, _) => Self::Canceled,
+            (job::Status::Failed, _) => Self::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_is_what_its_latest_build_made_of_it() {
+        use job::Status as Job;
+        let table = [
+            (Job::Pending, [Status::Pending, Status::Pending, Status::Pending]),
+            (Job::Running, [Status::Starting, Status::Stopping, Status::Deleting]),
+            (Job::Succeeded, [Status::Running, Status::Stopped, Status::Deleted]),
+            (Job::Canceling, [Status::Canceling; 3]),
+            (Job::Canceled, [Status::Canceled; 3]),
+            (Job::Failed, [Status::Failed; 3]),
+        ];
+        for (job, by_transition) in table {
+            let transitions = [Transition::Start, Transition::Stop, Transition::Delete];
+            assert_eq!(transitions.map(|transition| Status::of(job, transition)), by_transition, "{job:?}");
+        }
+    }
 }

@@ -2,11 +2,14 @@
 
 mod auth;
 mod convert;
+mod file;
 mod member;
 mod organization;
 mod provisioner_key;
 mod session;
 pub mod status;
+mod template;
+mod template_version;
 mod user;
 
 use std::sync::Arc;
@@ -17,6 +20,11 @@ use orgplane_proto::identity::v1::user_service_server::UserServiceServer;
 use orgplane_proto::organization::v1::member_service_server::MemberServiceServer;
 use orgplane_proto::organization::v1::organization_service_server::OrganizationServiceServer;
 use orgplane_proto::provisioner::v1::provisioner_key_service_server::ProvisionerKeyServiceServer;
+use orgplane_proto::template::v1::file_service_server::FileServiceServer;
+use orgplane_proto::template::v1::template_service_server::TemplateServiceServer;
+use orgplane_proto::template::v1::template_version_service_server::TemplateVersionServiceServer;
+use orgplane_proto::workspace::v1::workspace_build_service_server::WorkspaceBuildServiceServer;
+use orgplane_proto::workspace::v1::workspace_service_server::WorkspaceServiceServer;
 use tonic::Request;
 use tonic::service::Routes;
 
@@ -42,6 +50,11 @@ fn parts<T>(request: Request<T>) -> Result<(Caller, T), tonic::Status> {
 pub fn router(service: Arc<Service>) -> axum::Router {
     let api = Api(service.clone());
     let routes = Routes::default()
+        .add_service(FileServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(TemplateServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(TemplateVersionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(WorkspaceServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(WorkspaceBuildServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(UserServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(OrganizationServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
@@ -52,3 +65,5 @@ pub fn router(service: Arc<Service>) -> axum::Router {
 
 #[cfg(test)]
 mod tests;
+mod workspace;
+mod workspace_build;

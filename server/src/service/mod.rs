@@ -3,16 +3,22 @@
 
 mod authentication;
 mod caller;
+mod file;
+pub mod job_view;
 mod member;
 pub mod organization;
 mod password;
 pub mod provisioner_key;
 mod resolve;
 mod session;
+pub mod template;
+pub mod template_version;
 pub mod user;
 
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod workspace;
+pub mod workspace_build;
 
 use std::sync::Arc;
 

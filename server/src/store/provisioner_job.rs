@@ -1,15 +1,21 @@
 //! Jobs, as records. What happens to them once they wait goes through `dispatch::queue`.
 
+use std::collections::BTreeSet;
+
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Value,
+};
 
 use super::entity::{job_log_head, provisioner_job};
 use super::error::from_db;
+use super::job_queue::{BUSY, order};
 use super::{Access, Tx, now};
 use crate::domain::Result;
 use crate::domain::engine::Engine;
-use crate::domain::id::{FileId, JobId, OrganizationId, UserId};
-use crate::domain::job::{ErrorCode, Input, Status};
+use crate::domain::id::{DaemonId, FileId, JobId, OrganizationId, UserId};
+use crate::domain::job::{ErrorCode, Group, Input, Status};
 use crate::domain::tags::Tags;
 
 /// A job to be.
@@ -93,4 +99,127 @@ pub async fn find(db: &impl Access, id: JobId) -> Result<Option<provisioner_job:
 pub async fn find_many(db: &impl Access, ids: Vec<JobId>) -> Result<Vec<provisioner_job::Model>> {
     let of_ids = provisioner_job::Column::Id.is_in(ids);
     provisioner_job::Entity::find().filter(of_ids).all(&db.executor()).await.map_err(from_db)
+}
+
+/// Those of these jobs whose logs reached their cap and were cut.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn overflowed(db: &impl Access, ids: Vec<JobId>) -> Result<BTreeSet<JobId>> {
+    let of_ids = job_log_head::Column::JobId.is_in(ids);
+    let cut = job_log_head::Entity::find().filter(of_ids).filter(job_log_head::Column::Overflowed.eq(true));
+    Ok(cut.all(&db.executor()).await.map_err(from_db)?.into_iter().map(|head| head.job_id).collect())
+}
+
+/// Which jobs a list is of.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only these; empty for all.
+    pub ids: Vec<JobId>,
+    /// Only those in one of these; empty for all.
+    pub statuses: Vec<Status>,
+    /// Only those that ask for at least these tags.
+    pub tags: std::collections::BTreeMap<String, String>,
+    /// Only those that this user asked for.
+    pub initiator: Option<UserId>,
+    /// At most so many; all when `None`.
+    pub limit: Option<u64>,
+}
+
+/// An organization's jobs, newest first.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn list(
+    db: &impl Access,
+    organization: OrganizationId,
+    filter: Filter,
+) -> Result<Vec<provisioner_job::Model>> {
+    use provisioner_job::Column;
+    let Filter { ids, statuses, tags, initiator, limit } = filter;
+    let mut condition = Condition::all().add(Column::OrganizationId.eq(organization));
+    if !ids.is_empty() {
+        condition = condition.add(Column::Id.is_in(ids));
+    }
+    if !statuses.is_empty() {
+        condition = condition.add(Column::Status.is_in(statuses));
+    }
+    if let Some(initiator) = initiator {
+        condition = condition.add(Column::InitiatorId.eq(initiator));
+    }
+    for (name, value) in tags {
+        // The column is canonical JSON, in which a quote inside a text is escaped: this can't match within one.
+        let member = serde_json::json!({ name: value }).to_string();
+        let member = member.trim_start_matches('{').trim_end_matches('}').to_owned();
+        let contains = sea_orm::sea_query::Expr::cust_with_values("replace(tags, $1, '') <> tags", [member]);
+        condition = condition.add(contains);
+    }
+    let query = provisioner_job::Entity::find().filter(condition);
+    let query = query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(limit);
+    query.all(&db.executor()).await.map_err(from_db)
+}
+
+/// What these daemons have and had last: their newest jobs, at most two each.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn newest_of_workers(db: &impl Access, workers: &[DaemonId]) -> Result<Vec<provisioner_job::Model>> {
+    use sea_orm::FromQueryResult as _;
+    if workers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = (1..=workers.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+    // For each daemon its newest job that runs and its newest one that ended.
+    let sql = format!(
+        "SELECT * FROM provisioner_job WHERE id IN (
+             SELECT id FROM (
+                 SELECT id, row_number() OVER (
+                     PARTITION BY worker_id, CASE WHEN status IN ('running', 'canceling') THEN 0 ELSE 1 END
+                     ORDER BY COALESCE(completed_at, started_at, created_at) DESC, id DESC) AS number
+                 FROM provisioner_job WHERE worker_id IN ({places})) AS ranked
+             WHERE number = 1)"
+    );
+    let values: Vec<Value> = workers.iter().map(|id| Value::from(*id)).collect();
+    let rows = db.query_all(&sql, values).await?;
+    rows.iter().map(|row| provisioner_job::Model::from_query_result(row, "")).collect::<Result<_, _>>().map_err(from_db)
+}
+
+/// Which of these jobs' logs were cut.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn overflowed(db: &impl Access, ids: Vec<JobId>) -> Result<Vec<JobId>> {
+    let cut = Condition::all()
+        .add(job_log_head::Column::JobId.is_in(ids))
+        .add(job_log_head::Column::Overflowed.eq(true));
+    let heads = job_log_head::Entity::find().filter(cut).all(&db.executor()).await.map_err(from_db)?;
+    Ok(heads.into_iter().map(|head| head.job_id).collect())
+}
+
+/// The waiting jobs of organizations in the order in which they will be claimed; no more than a queue that anybody looks
+/// at has.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn waiting(db: &impl Access, organizations: &[OrganizationId]) -> Result<Vec<(JobId, Group)>> {
+    if organizations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = (1..=organizations.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "WITH {BUSY} SELECT job.id, job.organization_id, job.engine, job.tags FROM provisioner_job AS job
+         WHERE job.status = 'pending' AND job.organization_id IN ({places}) ORDER BY {} LIMIT 10000",
+        order(db)
+    );
+    let values: Vec<Value> = organizations.iter().map(|id| Value::from(*id)).collect();
+    let rows = db.query_all(&sql, values).await?;
+    let read = |row: &sea_orm::QueryResult| {
+        let group = Group {
+            organization: row.try_get_by_index(1)?,
+            engine: row.try_get_by_index(2)?,
+            tags: row.try_get_by_index(3)?,
+        };
+        Ok((row.try_get_by_index(0)?, group))
+    };
+    rows.iter().map(read).collect::<Result<_, sea_orm::DbErr>>().map_err(from_db)
 }

@@ -1,5 +1,7 @@
 //! Accounts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _};
 
@@ -73,4 +75,13 @@ pub async fn insert(tx: &Tx, user: Model) -> Result<()> {
             from_db(error)
         }
     })
+}
+
+/// These users by their ids, deleted ones too: what they made names them still.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn find_many(db: &impl Access, ids: BTreeSet<UserId>) -> Result<BTreeMap<UserId, Model>> {
+    let found = Entity::find().filter(Column::Id.is_in(ids)).all(&db.executor()).await.map_err(from_db)?;
+    Ok(found.into_iter().map(|user| (user.id, user)).collect())
 }

@@ -1,8 +1,13 @@
 //! Between messages and typed records, one file per resource. Every field is named, so that a new one is a compile error.
 
+pub(crate) mod job_view;
 pub(crate) mod organization;
 pub(crate) mod provisioner_key;
+pub(crate) mod template;
+pub(crate) mod template_version;
 pub(crate) mod user;
+pub(crate) mod workspace;
+pub(crate) mod workspace_build;
 
 use orgplane_proto::common::v1 as common;
 use prost_types::Timestamp as PbTimestamp;

@@ -1,0 +1,34 @@
+//! `WorkspaceService`.
+
+use orgplane_proto::workspace::v1::workspace_service_server::WorkspaceService;
+use orgplane_proto::workspace::v1::{
+    CreateWorkspaceRequest, GetWorkspaceByNameRequest, GetWorkspaceRequest, Workspace,
+};
+use tonic::{Request, Response, Status};
+
+use super::convert::workspace as convert;
+use super::{Api, parts, status};
+
+#[tonic::async_trait]
+impl WorkspaceService for Api {
+    async fn create_workspace(&self, request: Request<CreateWorkspaceRequest>) -> Result<Response<Workspace>, Status> {
+        let (caller, m) = parts(request)?;
+        let view = self.0.workspace_create(&caller, convert::new_workspace(m)).await.map_err(status::of)?;
+        Ok(Response::new(convert::workspace(view)))
+    }
+
+    async fn get_workspace(&self, request: Request<GetWorkspaceRequest>) -> Result<Response<Workspace>, Status> {
+        let (caller, GetWorkspaceRequest { workspace, include_deleted }) = parts(request)?;
+        let view = self.0.workspace_get(&caller, &workspace, include_deleted).await.map_err(status::of)?;
+        Ok(Response::new(convert::workspace(view)))
+    }
+
+    async fn get_workspace_by_name(
+        &self,
+        request: Request<GetWorkspaceByNameRequest>,
+    ) -> Result<Response<Workspace>, Status> {
+        let (caller, GetWorkspaceByNameRequest { user, workspace_name, include_deleted }) = parts(request)?;
+        let view = self.0.workspace_get_by_name(&caller, &user, &workspace_name, include_deleted);
+        Ok(Response::new(convert::workspace(view.await.map_err(status::of)?)))
+    }
+}

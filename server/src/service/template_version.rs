@@ -1,0 +1,317 @@
+//! Versions of templates: an archive, its import, and what that found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Caller, Service};
+use crate::domain::engine::Engine;
+use crate::domain::error::Kind;
+use crate::domain::id::{FileId, JobId, TemplateId, TemplateVersionId};
+use crate::domain::job::Input;
+use crate::domain::page::Page;
+use crate::domain::permission::{Action, Object, Resource, Subject, authorize};
+use crate::domain::rule::Violations;
+use crate::domain::tags::{self, Tags};
+use crate::domain::{Error, Result, name, version_name};
+use crate::service::job_view::JobView;
+use crate::store;
+use crate::store::Access as _;
+use crate::store::entity::{template_version, template_version_variable, user_account};
+use crate::store::provisioner_job::NewJob;
+
+/// Characters of a version's message.
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// What is shown of a sensitive value.
+const REDACTED: &str = "*redacted*";
+/// Names tried for a version that comes without one.
+const NAME_ATTEMPTS: usize = 10;
+
+/// A version to be, as a client asks for it.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct NewTemplateVersion {
+    pub organization: String,
+    pub name: String,
+    pub message: String,
+    pub template_id: String,
+    pub storage_method: String,
+    pub file_id: String,
+    pub provisioner: String,
+    pub tags: BTreeMap<String, String>,
+    pub user_variable_values: Vec<(String, Secret)>,
+    pub example_id: String,
+}
+
+/// A value that isn't printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A version with what clients are told about it.
+#[derive(Debug, Clone)]
+pub struct TemplateVersionView {
+    /// The version.
+    pub version: template_version::Model,
+    /// Its import.
+    pub job: JobView,
+    /// Who made it.
+    pub created_by: user_account::Model,
+}
+
+/// A variable of a version, opened; sensitive values are masked.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Variable {
+    pub name: String,
+    pub description: String,
+    pub kind: String,
+    pub value: Secret,
+    pub default_value: Secret,
+    pub required: bool,
+    pub sensitive: bool,
+}
+
+impl Service {
+    /// Stores a version and queues its import.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Denied`], [`Error::NotFound`] for the organization, template or file,
+    /// [`Error::AlreadyExists`] when the template has a version of this name.
+    pub async fn template_version_create(
+        &self,
+        caller: &Caller,
+        new: NewTemplateVersion,
+    ) -> Result<TemplateVersionView> {
+        let subject = caller.user()?;
+        let organization = self.organization_resolve(caller, &new.organization).await?;
+        let ValidVersion { template_id, file_id, engine, values } = validate(&new)?;
+        let object = Object::of(Resource::Template, organization.id);
+        if let Some(id) = template_id {
+            let template = store::template::find(&self.store, id).await?;
+            template.filter(|t| t.organization_id == organization.id).ok_or(Error::NotFound(Kind::Template))?;
+            authorize(subject, Action::Update, &object, Kind::Template)?;
+        } else {
+            authorize(subject, Action::Create, &object, Kind::Template)?;
+        }
+        let file = self.file_for_version(subject, file_id).await?;
+        let values = serde_json::to_vec(&values).map_err(Error::internal)?;
+
+        let tx = self.store.begin().await?;
+        store::organization::hold(&tx, organization.id).await?;
+        let name = if new.name.is_empty() { free_name(&tx, template_id).await? } else { new.name };
+        let (id, job_id) = (TemplateVersionId::new(), JobId::new());
+        let job = store::provisioner_job::insert(
+            &tx,
+            NewJob {
+                id: job_id,
+                organization_id: organization.id,
+                initiator_id: subject.user_id,
+                input: Input::Import(id),
+                engine,
+                tags: Tags::of_job(&new.tags, subject.user_id),
+                automatic: false,
+                file_id: file.id,
+            },
+        )
+        .await?;
+        let version = template_version::Model {
+            id,
+            organization_id: organization.id,
+            template_id,
+            job_id,
+            name,
+            message: new.message,
+            readme: String::new(),
+            user_variable_values: tx.sealer().seal(&values),
+            archived: false,
+            created_by: subject.user_id,
+            created_at: job.created_at,
+            updated_at: job.created_at,
+        };
+        store::template_version::insert(&tx, &version).await?;
+        tx.commit().await?;
+        self.dispatcher.wake();
+        self.template_version_view(version).await
+    }
+
+    /// A version.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn template_version_get(&self, caller: &Caller, id: &str) -> Result<TemplateVersionView> {
+        let version = self.template_version_find(caller.user()?, id).await?;
+        self.template_version_view(version).await
+    }
+
+    /// A template's versions, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::NotFound`] for the template.
+    pub async fn template_version_list(
+        &self,
+        caller: &Caller,
+        template: &str,
+        (limit, offset): (i32, i32),
+        after_id: &str,
+    ) -> Result<Vec<TemplateVersionView>> {
+        let template = self.template_find(caller.user()?, template).await?;
+        let mut violations = Violations::default();
+        let page = Page::parse(limit, offset, &mut violations);
+        let after = match (after_id, TemplateVersionId::parse(after_id)) {
+            ("", _) => None,
+            (_, None) => {
+                violations.add("after_id", "must be a UUID");
+                None
+            }
+            (_, Some(id)) => {
+                let found = store::template_version::find(&self.store, id).await?;
+                let found = found.filter(|version| version.template_id == Some(template.id));
+                if found.is_none() {
+                    violations.add("after_id", "must be the id of a version of this template");
+                }
+                found
+            }
+        };
+        violations.finish()?;
+        let versions = store::template_version::list(&self.store, template.id, page, after.as_ref()).await?;
+        self.template_version_views(versions).await
+    }
+
+    /// Cancels a version's import.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::JobEnded`] or [`Error::JobCanceling`].
+    pub async fn template_version_cancel(&self, caller: &Caller, id: &str) -> Result<()> {
+        let subject = caller.user()?;
+        let version = self.template_version_find(subject, id).await?;
+        let object = Object::of(Resource::Template, version.organization_id);
+        authorize(subject, Action::Update, &object, Kind::TemplateVersion)?;
+        self.job_stop(version.job_id, None).await
+    }
+
+    /// The variables that a version's import found.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::VariablesUnknown`] before the import has ended.
+    pub async fn template_version_variables(&self, caller: &Caller, id: &str) -> Result<Vec<Variable>> {
+        let version = self.template_version_find(caller.user()?, id).await?;
+        let job = store::provisioner_job::find(&self.store, version.job_id).await?;
+        if job.is_none_or(|job| job.status.is_active()) {
+            return Err(Error::VariablesUnknown);
+        }
+        let variables = store::template_version::variables(&self.store, version.id).await?;
+        variables.into_iter().map(|variable| self.opened(variable)).collect()
+    }
+
+    fn opened(&self, variable: template_version_variable::Model) -> Result<Variable> {
+        let open = |sealed: &[u8]| -> Result<Secret> {
+            if variable.sensitive && !sealed.is_empty() {
+                return Ok(Secret(REDACTED.to_owned()));
+            }
+            let plain = self.store.sealer().open(sealed).map_err(Error::internal)?;
+            String::from_utf8(plain).map(Secret).map_err(Error::internal)
+        };
+        Ok(Variable {
+            value: open(&variable.value)?,
+            default_value: open(&variable.default_value)?,
+            name: variable.name,
+            description: variable.description,
+            kind: variable.kind,
+            required: variable.required,
+            sensitive: variable.sensitive,
+        })
+    }
+
+    /// A version that the subject may read.
+    pub(super) async fn template_version_find(&self, subject: &Subject, id: &str) -> Result<template_version::Model> {
+        let id = TemplateVersionId::parse(id).ok_or_else(|| Error::invalid("template_version", "must be a UUID"))?;
+        let found = store::template_version::find(&self.store, id).await?;
+        let version = found.ok_or(Error::NotFound(Kind::TemplateVersion))?;
+        let object = Object::of(Resource::Template, version.organization_id);
+        authorize(subject, Action::Read, &object, Kind::TemplateVersion)?;
+        Ok(version)
+    }
+
+    async fn template_version_view(&self, version: template_version::Model) -> Result<TemplateVersionView> {
+        let views = self.template_version_views(vec![version]).await?;
+        views.into_iter().next().ok_or(Error::NotFound(Kind::TemplateVersion))
+    }
+
+    async fn template_version_views(&self, versions: Vec<template_version::Model>) -> Result<Vec<TemplateVersionView>> {
+        let mut jobs = self.job_views(versions.iter().map(|version| version.job_id).collect()).await?;
+        let users = versions.iter().map(|version| version.created_by).collect();
+        let users = store::user::find_many(&self.store, users).await?;
+        let view = |version: template_version::Model| {
+            let job = jobs.remove(&version.job_id).ok_or_else(|| Error::internal("a version without its job"))?;
+            let created_by = users.get(&version.created_by).cloned();
+            let created_by = created_by.ok_or_else(|| Error::internal("a version without its user"))?;
+            Ok(TemplateVersionView { version, job, created_by })
+        };
+        versions.into_iter().map(view).collect()
+    }
+}
+
+/// What a valid request asks for.
+struct ValidVersion {
+    template_id: Option<TemplateId>,
+    file_id: FileId,
+    engine: Engine,
+    values: BTreeMap<String, String>,
+}
+
+fn validate(new: &NewTemplateVersion) -> Result<ValidVersion> {
+    let mut violations = Violations::default();
+    if !new.name.is_empty() {
+        violations.check("name", name::template_version(&new.name));
+    }
+    if new.message.chars().count() > MAX_MESSAGE || new.message.contains('\0') {
+        violations.add("message", "must be at most 1048576 characters, without NUL characters");
+    }
+    let template_id = TemplateId::parse(&new.template_id);
+    if template_id.is_none() && !new.template_id.is_empty() {
+        violations.add("template_id", "must be a UUID");
+    }
+    if new.storage_method != "file" {
+        violations.add("storage_method", "must be `file`");
+    }
+    let file_id = FileId::parse(&new.file_id);
+    if !new.example_id.is_empty() {
+        violations.add("example_id", "must be empty: this server has no built-in examples; upload a file instead");
+    } else if file_id.is_none() {
+        violations.add("file_id", "must be the UUID of an uploaded file");
+    }
+    let engine = Engine::parse(&new.provisioner);
+    if engine.is_none() {
+        violations.add("provisioner", "must be `terraform` or `echo`");
+    }
+    violations.check("tags", tags::requested(&new.tags));
+    let mut values = BTreeMap::new();
+    let mut repeated = BTreeSet::new();
+    for (name, Secret(value)) in &new.user_variable_values {
+        if name.is_empty() {
+            violations.add("user_variable_values", "must have a name each");
+        } else if values.insert(name.clone(), value.clone()).is_some() && repeated.insert(name) {
+            violations.add("user_variable_values", format!("must have one value for `{name}`"));
+        }
+    }
+    violations.finish()?;
+    let (Some(file_id), Some(engine)) = (file_id, engine) else { return Err(Error::Invalid(Vec::new())) };
+    Ok(ValidVersion { template_id, file_id, engine, values })
+}
+
+/// A generated name that the template hasn't.
+async fn free_name(tx: &store::Tx, template: Option<TemplateId>) -> Result<String> {
+    let mut name = version_name::generate();
+    let Some(template) = template else { return Ok(name) };
+    for _ in 0..NAME_ATTEMPTS {
+        if !store::template_version::is_named(tx, template, &name).await? {
+            break;
+        }
+        name = version_name::generate();
+    }
+    Ok(name)
+}
