@@ -1,2 +1,37 @@
 //! The end-to-end tests: one program, a module per area.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+/// Runs an async test function that takes a [`orgplane_tests::Databases`] on each kind of database.
+macro_rules! on_each_database {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(orgplane_tests::Databases::Sqlite).await; })+
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() {
+                if orgplane_tests::Databases::Postgres.is_present() {
+                    super::$name(orgplane_tests::Databases::Postgres).await;
+                }
+            })+
+        }
+    };
+}
+
+mod authorization;
+mod bad_input;
+mod builds;
+mod cli;
+mod daemon;
+mod demo;
+mod files;
+mod layering;
+mod lifecycle;
+mod organizations;
+mod provisioner_daemons;
+mod provisioner_jobs;
+mod provisioner_keys;
+mod stream;
+mod template_versions;
+mod templates;
+mod users;
+mod workspaces;

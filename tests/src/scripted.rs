@@ -7,12 +7,13 @@ use orgplane_proto::provisioner::v1::daemon_message::Message as Said;
 use orgplane_proto::provisioner::v1::server_message::Message as Heard;
 use orgplane_proto::provisioner::v1::upload_request::Message as Piece;
 use orgplane_proto::provisioner::v1::{
-    Accepted, Ack, ApplyRequest, ApplyVerdict, Assign, DaemonMessage, Engine, LogEntry, LogLevel, LogSource, Logs,
-    Outcome, Reference, Register, Registered, Result as JobResult, ServerMessage, UploadHeader, UploadKind,
+    Accepted, Ack, ApplyRequest, ApplyVerdict, Assign, DaemonMessage, Engine, Heartbeat, LogEntry, LogLevel, LogSource,
+    Logs, Outcome, Reference, Register, Registered, Result as JobResult, ServerMessage, UploadHeader, UploadKind,
     UploadRequest,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -26,6 +27,24 @@ pub struct Session {
     api: Api,
     say: mpsc::Sender<DaemonMessage>,
     hear: Streaming<ServerMessage>,
+    heart: Option<JoinHandle<()>>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(heart) = &self.heart {
+            heart.abort();
+        }
+    }
+}
+
+/// A daemon that is silent for too long gets no jobs.
+async fn beat(say: mpsc::Sender<DaemonMessage>) {
+    let heartbeat = Heartbeat { free_slots: 1, engines_healthy: true, ..Heartbeat::default() };
+    let message = DaemonMessage { message: Some(Said::Heartbeat(heartbeat)) };
+    while say.send(message.clone()).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
 }
 
 /// What a daemon of the echo engine registers with.
@@ -65,7 +84,7 @@ impl Session {
             say.try_send(DaemonMessage { message: Some(message) }).expect("room");
         }
         let connecting = api.daemons().max_decoding_message_size(16 << 20).connect(ReceiverStream::new(said)).await;
-        Ok(Self { api, say, hear: connecting?.into_inner() })
+        Ok(Self { api, say, hear: connecting?.into_inner(), heart: None })
     }
 
     /// Opens one and registers.
@@ -78,7 +97,10 @@ impl Session {
     pub async fn register(deployment: &Deployment, key: &str, message: Register) -> Result<(Self, Registered), Status> {
         let mut session = Self::open(deployment, Some(key), Some(Said::Register(message))).await?;
         match session.hear().await? {
-            Some(Heard::Registered(registered)) => Ok((session, registered)),
+            Some(Heard::Registered(registered)) => {
+                session.heart = Some(tokio::spawn(beat(session.say.clone())));
+                Ok((session, registered))
+            }
             other => panic!("expected Registered, got {other:?}"),
         }
     }

@@ -1,0 +1,97 @@
+//! `…/workspaces`: created with a first build, seen by their owner, gone after a delete build.
+
+use orgplane_tests::world::text;
+use orgplane_tests::{Archive, Daemon, Deployment, LONG};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_workspace_from_start_to_delete() {
+    let deployment = Deployment::start().await;
+    let owner = deployment.rest().first_user().await;
+    let organization = owner.organization("data-platform").await;
+    let key = owner.key(&organization, "key", json!({})).await;
+    let _daemon = Daemon::start(&deployment, "one", &key, "echo");
+    let template =
+        owner.template(&organization, "echo", Archive::echo(&json!({"start": {"apply": true}})), "echo").await;
+    let (ada, ada_id) = owner.user("ada", &[&organization]).await;
+    let (bob, _) = owner.user("bob", &[&organization]).await;
+
+    let workspace = ada.workspace("Dev-1", &template).await;
+    assert_eq!((&workspace["owner_id"], &workspace["owner_name"]), (&json!(ada_id), &json!("ada")));
+    assert_eq!(workspace["latest_build"]["build_number"], 1);
+    assert_eq!(workspace["latest_build"]["transition"], "start");
+    assert_eq!(workspace["organization_name"], "data-platform");
+    let build = ada.built(&text(&workspace["latest_build"], "id"), LONG).await;
+    assert_eq!((&build["status"], &build["job"]["status"]), (&json!("running"), &json!("succeeded")), "{build}");
+
+    let path = format!("/api/v2/workspaces/{}", text(&workspace, "id"));
+    for path in [path.as_str(), "/api/v2/users/me/workspace/dev-1", "/api/v2/users/ada/workspace/Dev-1"] {
+        assert_eq!(ada.get(path).await.expect(200)["id"], workspace["id"]);
+    }
+    assert_eq!(owner.get(&path).await.expect(200)["outdated"], false);
+    bob.get(&path).await.refused(404);
+    bob.get("/api/v2/users/ada/workspace/dev-1").await.refused(404);
+    bob.post(&format!("{path}/builds"), json!({"transition": "delete"})).await.refused(404);
+
+    // The name is the owner's own: taken for her, free for others.
+    let body = json!({"name": "DEV-1", "template_id": template["id"]});
+    ada.post("/api/v2/users/me/workspaces", body.clone()).await.refused_for(409, "name");
+    let _ = bob.post("/api/v2/users/me/workspaces", body).await.expect(201);
+
+    // The older path, which names the organization too.
+    let body = json!({"name": "old-path", "template_version_id": template["active_version_id"]});
+    let old = format!("/api/v2/organizations/{organization}/members/ada/workspaces");
+    assert_eq!(owner.post(&old, body).await.expect(201)["owner_name"], "ada");
+
+    let build = ada.build(&workspace, "delete").await;
+    ada.post(&format!("{path}/builds"), json!({"transition": "start"})).await.refused(409);
+    let build = ada.built(&text(&build, "id"), LONG).await;
+    assert_eq!(build["status"], "deleted", "{build}");
+    ada.get(&path).await.refused(410);
+    assert_eq!(ada.get(&format!("{path}?include_deleted=true")).await.expect(200)["id"], workspace["id"]);
+    ada.get("/api/v2/users/me/workspace/dev-1").await.refused(404);
+    ada.post(&format!("{path}/builds"), json!({"transition": "start"})).await.refused(409);
+    let again = ada.workspace("dev-1", &template).await;
+    assert_ne!(again["id"], workspace["id"]);
+}
+
+#[tokio::test]
+async fn what_a_workspace_may_be_made_of() {
+    let deployment = Deployment::start().await;
+    let owner = deployment.rest().first_user().await;
+    let organization = owner.organization("data-platform").await;
+    let key = owner.key(&organization, "key", json!({})).await;
+    let daemon = Daemon::start(&deployment, "one", &key, "echo");
+    let template = owner.template(&organization, "echo", Archive::echo(&json!({})), "echo").await;
+    drop(daemon);
+    let pending = owner.import(&organization, Archive::echo(&json!({"import": {}})), "echo", json!({})).await;
+    let default = owner.default_organization().await;
+    let (stranger, _) = owner.user("stranger", &[&default]).await;
+    let before = deployment.database().rows().await;
+    let nobody = json!("00000000-0000-4000-8000-000000000000");
+    let both = json!({"template_id": template["id"], "template_version_id": template["active_version_id"]});
+    for (change, statuses, field) in [
+        (json!({"name": "has space"}), &[400][..], "name"),
+        (json!({"name": "new"}), &[400], "name"),
+        (json!({"name": ""}), &[400], "name"),
+        (both, &[400], "template_version_id"),
+        (json!({"template_id": ""}), &[400], "template_id"),
+        (json!({"template_id": "x"}), &[400], "template_id"),
+        (json!({"template_id": nobody}), &[400, 404], ""),
+        (json!({"template_id": "", "template_version_id": pending["id"]}), &[400, 406], ""),
+        (json!({"ttl_ms": 60_000}), &[400], "ttl_ms"),
+        (json!({"automatic_updates": "always"}), &[400], "automatic_updates"),
+        (json!({"autostart_schedule": "CRON_TZ=UTC 0 9 * * 1-5"}), &[400], "autostart_schedule"),
+    ] {
+        let mut body = json!({"name": "w", "template_id": template["id"]});
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let answer = owner.post("/api/v2/users/me/workspaces", body).await;
+        assert!(statuses.contains(&answer.status), "{change}: {} {}", answer.status, answer.text());
+        answer.refused(answer.status);
+        assert!(field.is_empty() || answer.names(field), "{change}: {}", answer.text());
+    }
+    let body = json!({"name": "w", "template_id": template["id"]});
+    stranger.post("/api/v2/users/me/workspaces", body.clone()).await.refused(404);
+    owner.post("/api/v2/users/nobody/workspaces", body).await.refused(404);
+    assert_eq!(deployment.database().rows().await, before);
+}
