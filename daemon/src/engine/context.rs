@@ -13,6 +13,7 @@ use orgplane_proto::provisioner::v1::{
 
 use prost::Message as _;
 
+use super::cache::Cache;
 use super::{Failure, Host};
 use crate::job::logs::{Line, Log};
 use crate::job::phase::Cause;
@@ -127,7 +128,15 @@ impl Context {
         let Some(reference) = &self.job.assign.archive else {
             return Err(Failure::Infrastructure("the assignment names no archive".to_owned()));
         };
-        self.fetch(reference, &path).await?;
+        let cache = Cache::new(&self.host.cache_dir);
+        let (from, wanted, to) = (cache.clone(), reference.clone(), path.clone());
+        let cached = tokio::task::spawn_blocking(move || from.get(&wanted, &to)).await;
+        if !cached.unwrap_or(false) {
+            self.fetch(reference, &path).await?;
+            let (fetched, from) = (reference.clone(), path.clone());
+            // Done before the job goes on, which may remove the file.
+            let _ = tokio::task::spawn_blocking(move || cache.put(&fetched, &from)).await;
+        }
         Ok(path)
     }
 

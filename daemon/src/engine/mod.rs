@@ -1,5 +1,6 @@
 //! Engines run jobs. What they need from the rest of the daemon is in [`Context`].
 
+mod cache;
 mod context;
 mod echo;
 pub(crate) mod terraform;

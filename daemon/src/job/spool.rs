@@ -133,14 +133,16 @@ impl Spool {
         Ok(entries)
     }
 
-    /// The server has stored all lines up to this.
+    /// The server has stored all lines up to this. A credit of 0 leaves it as it is.
     pub(crate) fn ack(&self, number: i64, credit: u64) {
         let mut index = self.index();
         while index.acked < number && index.lines.pop_front().is_some() {
             index.acked += 1;
         }
         index.sent = index.sent.max(index.acked);
-        index.credit = credit;
+        if credit > 0 {
+            index.credit = credit;
+        }
     }
 
     /// After a reconnect: the server's next line is this, what follows is sent again.

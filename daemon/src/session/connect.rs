@@ -14,6 +14,8 @@ use crate::{Config, Error};
 
 /// Nothing over 1 MiB goes on the stream; chunks of bytes are smaller still.
 const MAX_MESSAGE: usize = 1024 * 1024;
+/// For the socket and what comes before the first call on it.
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 /// Calls with the key.
 pub(crate) type Client = ProvisionerDaemonServiceClient<InterceptedService<Channel, Bearer>>;
@@ -64,6 +66,7 @@ impl Connector {
             .http2_keep_alive_interval(Duration::from_secs(5))
             .keep_alive_timeout(Duration::from_secs(10))
             .keep_alive_while_idle(true)
+            .http2_adaptive_window(true)
             .tcp_nodelay(true);
         if https {
             endpoint = endpoint.tls_config(ClientTlsConfig::new().with_webpki_roots()).map_err(wrong)?;
@@ -73,7 +76,8 @@ impl Connector {
 
     /// A client on a fresh connection.
     pub(crate) async fn connect(&self) -> Result<Client, String> {
-        let channel = self.endpoint.connect().await.map_err(|e| causes(&e))?;
+        let connecting = tokio::time::timeout(CONNECT_LIMIT, self.endpoint.connect());
+        let channel = connecting.await.map_err(|_| "no answer".to_owned())?.map_err(|e| causes(&e))?;
         let client = ProvisionerDaemonServiceClient::with_interceptor(channel, self.bearer.clone());
         Ok(client.max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE))
     }

@@ -6,6 +6,7 @@ mod echo;
 mod fake;
 mod privacy;
 mod session;
+mod shim;
 mod terraform;
 
 /// Not a test: the shim's program. The daemon under test starts this file again with this test's name and the step's

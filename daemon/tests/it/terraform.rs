@@ -201,36 +201,37 @@ async fn a_cancel_while_applying_leaves_a_state() {
     assert!(text.contains("\"first\""), "{text}");
 }
 
-/// The second resource waits where no SIGINT reaches it.
-const STUBBORN: &str = r#"
+/// The second resource takes its time.
+const SLOW: &str = r#"
 resource "terraform_data" "first" {}
 resource "terraform_data" "second" {
   depends_on = [terraform_data.first]
   provisioner "local-exec" {
-    command = "trap '' INT TERM; echo begun; sleep 300"
+    command = "echo begun; sleep 300"
   }
 }
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stubborn_engine_is_killed_after_the_grace() {
+async fn a_killed_apply_names_what_may_exist() {
     if !terraform() {
         return;
     }
     let mut server = Server::start().await;
     let (_stop, _daemon) = server.daemon(EngineKind::Terraform);
     let mut peer = server.registered().await;
-    let job = server.build("terraform", &[("main.tf", STUBBORN)], WorkspaceTransition::Start, None);
+    let job = server.build("terraform", &[("main.tf", SLOW)], WorkspaceTransition::Start, None);
     let mut story = Story::default();
     peer.say(Say::Assign(job.clone())).await;
     peer.follow(&job, &mut story, |s| s.count("begun") > 0 && !s.checkpoints.is_empty()).await;
     let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
-    let grace = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let grace = Some(prost_types::Duration { seconds: 0, nanos: 0 });
     peer.say(Say::Cancel(Cancel { job_id, lease_id, reason: "canceled by ada".to_owned(), grace })).await;
     peer.follow(&job, &mut story, |_| false).await;
     let result = story.result();
     assert_eq!(result.outcome(), Outcome::Canceled, "{result:?}\n{}", story.text());
     assert!(result.error.starts_with("canceled by ada"), "{}", result.error);
+    assert!(result.error.contains("may exist") && result.error.contains("second"), "{}", result.error);
     assert!(result.state.is_some());
 }
 
@@ -242,8 +243,7 @@ async fn a_lost_apply_hands_in_its_state_and_no_result() {
     let mut server = Server::start().await;
     let (_stop, _daemon) = server.daemon(EngineKind::Terraform);
     let mut peer = server.registered().await;
-    let text = STUBBORN.replace("trap '' INT TERM; ", "");
-    let job = server.build("terraform", &[("main.tf", &text)], WorkspaceTransition::Start, None);
+    let job = server.build("terraform", &[("main.tf", SLOW)], WorkspaceTransition::Start, None);
     let mut story = Story::default();
     peer.say(Say::Assign(job.clone())).await;
     peer.follow(&job, &mut story, |s| s.count("begun") > 0 && !s.checkpoints.is_empty()).await;

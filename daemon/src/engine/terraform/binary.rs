@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::unistd::{AccessFlags, access};
 use tokio::process::Command;
 
 use super::environment;
@@ -36,7 +37,10 @@ impl Binary {
     /// The configured program, else `terraform`, else `tofu` from PATH. The error says what was tried.
     pub(crate) async fn find(configured: Option<&Path>) -> Result<Self, String> {
         if let Some(path) = configured {
-            return Self::probe(path).await;
+            // A bare name is looked up as in a shell.
+            let named = path.to_str().filter(|name| !name.contains('/')).and_then(on_path);
+            let path = named.map_or_else(|| std::path::absolute(path), Ok).map_err(|e| e.to_string())?;
+            return Self::probe(&path).await;
         }
         let mut tried = Vec::new();
         for name in ["terraform", "tofu"] {
@@ -105,9 +109,8 @@ fn parse(text: &str) -> Option<(bool, Version)> {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|p| nix::unistd::access(p, nix::unistd::AccessFlags::X_OK).is_ok() && p.is_file())
+    let runs = |p: &PathBuf| p.is_absolute() && p.is_file() && access(p, AccessFlags::X_OK).is_ok();
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(runs)
 }
 
 #[cfg(test)]

@@ -1,0 +1,86 @@
+//! Engines that behave badly, played by a shell script in Terraform's place.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use orgplane_daemon::{Config, EngineKind};
+use orgplane_proto::provisioner::v1::server_message::Message as Say;
+use orgplane_proto::provisioner::v1::{Cancel, LogLevel, Outcome};
+use tokio::time::Instant;
+
+use crate::fake::{Server, Story};
+
+/// Answers as Terraform does until it is to plan; then does `plan`.
+fn config(server: &Server, plan: &str) -> Config {
+    let script = format!("#!/bin/sh\ncase \"$1\" in\nversion) echo 'Terraform v1.11.4' ;;\nplan) {plan} ;;\nesac\n");
+    let path = server.dir.path().join("engine");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut config = server.config(EngineKind::Terraform);
+    config.terraform_path = Some(path);
+    config
+}
+
+async fn import(plan: &str) -> Story {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon_with(config(&server, plan));
+    let mut peer = server.registered().await;
+    let job = server.import("terraform", &[("main.tf", "")]);
+    peer.run(&job).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_ignores_the_interrupt_is_killed_with_its_children() {
+    let mut server = Server::start().await;
+    let plan = "trap '' INT TERM; echo begun; sleep 300 & echo $! > child; wait";
+    let (_stop, _daemon) = server.daemon_with(config(&server, plan));
+    let mut peer = server.registered().await;
+    let job = server.import("terraform", &[("main.tf", "")]);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut story, |s| s.count("begun") > 0).await;
+    let child = server.dir.path().join(format!("work/jobs/{}.1/work/child", job.job_id));
+    crate::fake::eventually("the child runs", || fs::read_to_string(&child).is_ok_and(|t| t.ends_with('\n'))).await;
+    let child = fs::read_to_string(child).unwrap().trim().to_owned();
+    let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
+    let grace = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let told = Instant::now();
+    peer.say(Say::Cancel(Cancel { job_id, lease_id, reason: "enough".to_owned(), grace })).await;
+    peer.follow(&job, &mut story, |_| false).await;
+    assert_eq!((story.result().outcome(), story.result().error.as_str()), (Outcome::Canceled, "enough"));
+    assert!(told.elapsed() >= Duration::from_secs(1), "it had its grace");
+    crate::fake::eventually("the child is dead", || {
+        fs::read_to_string(format!("/proc/{child}/stat")).map_or(true, |stat| stat.contains(") Z "))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_of_any_length_and_kind_is_taken() {
+    let plan = r"head -c 700000 /dev/zero | tr '\0' x; echo; printf 'odd \377\n'; printf 'last'; exit 3";
+    let story = import(plan).await;
+    assert_eq!(story.result().outcome(), Outcome::Failed);
+    assert!(story.result().error.contains("code 3"), "{}", story.result().error);
+    let long: usize = story.logs.iter().filter(|l| l.output.starts_with("xxx")).map(|l| l.output.len()).sum();
+    assert_eq!(long, 256 * 1024, "a longer line is cut");
+    assert_eq!((story.count("was cut"), story.count("odd \u{fffd}"), story.count("last")), (1, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_output_than_a_job_may_have_ends_in_a_notice() {
+    let story = import("yes 'a line that is said again and again' | head -n 60000; echo oh >&2; exit 1").await;
+    assert_eq!(story.result().outcome(), Outcome::Failed, "the job went on to its end");
+    let last = story.logs.last().unwrap();
+    assert!(last.output.contains("left out") && last.level() == LogLevel::Warn, "{last:?}");
+    let bytes: usize = story.logs.iter().map(|l| l.output.len()).sum();
+    assert!((900_000..=1024 * 1024).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_that_hold_the_pipe_dont_hold_the_job() {
+    let begun = Instant::now();
+    let story = import("sleep 300 & echo said; exit 1").await;
+    assert_eq!((story.result().outcome(), story.count("said")), (Outcome::Failed, 1));
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
