@@ -150,7 +150,7 @@ pub enum Error {
     #[error("Resource not found or you do not have access to this resource.")]
     NotFound(Kind),
     /// The name is taken.
-    #[error("A {} named {name:?} already exists.", .kind.text())]
+    #[error("The {field} {name:?} is already in use by another {}.", .kind.text())]
     AlreadyExists {
         /// Of what there is one already.
         kind: Kind,
@@ -217,6 +217,9 @@ pub enum Error {
     /// A daemon broke the protocol of its stream.
     #[error("{0}")]
     Protocol(ProtocolFault),
+    /// Too many calls at once want what takes long.
+    #[error("The server is busy with other sign-ins; try again in a moment.")]
+    Busy,
     /// The database or another part is away.
     #[error("The server can't reach its database; try again.")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

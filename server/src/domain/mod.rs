@@ -13,6 +13,7 @@ pub mod password;
 pub mod permission;
 pub mod provisioner_key;
 pub mod rule;
+pub mod secret;
 pub mod tags;
 pub mod time;
 pub mod token;

@@ -4,7 +4,6 @@ use orgplane_proto::common::v1 as common;
 use orgplane_proto::identity::v1::session_service_server::SessionService;
 use orgplane_proto::identity::v1::{LoginRequest, LoginResponse, LogoutRequest};
 use tonic::{Request, Response, Status};
-use zeroize::Zeroizing;
 
 use super::convert::message;
 use super::{Api, parts, status};
@@ -13,7 +12,7 @@ use super::{Api, parts, status};
 impl SessionService for Api {
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
         let (caller, LoginRequest { email, password }) = parts(request)?;
-        let session_token = self.0.login(&caller, &email, Zeroizing::new(password)).await.map_err(status::of)?;
+        let session_token = self.0.login(&caller, &email, password.into()).await.map_err(status::of)?;
         Ok(Response::new(LoginResponse { session_token }))
     }
 

@@ -35,6 +35,7 @@ pub fn reason(error: &Error) -> ErrorReason {
         Error::TooLarge { .. } => ErrorReason::TooLarge,
         Error::LeaseLost(_) => ErrorReason::LeaseLost,
         Error::Protocol(_) => ErrorReason::Protocol,
+        Error::Busy => ErrorReason::RateLimited,
         Error::Unavailable(_) => ErrorReason::Unavailable,
         Error::Internal(_) => ErrorReason::Internal,
     }
@@ -53,6 +54,9 @@ pub fn of(error: Error) -> Status {
         }
         Error::AlreadyExists { field, .. } => {
             details.add_bad_request_violation(*field, "must not be in use already");
+        }
+        Error::Busy => {
+            details.set_retry_info(Some(RETRY_AFTER));
         }
         Error::Unavailable(cause) => {
             details.set_retry_info(Some(RETRY_AFTER));

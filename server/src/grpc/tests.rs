@@ -13,6 +13,7 @@ use orgplane_proto::organization::v1::organization_service_client::OrganizationS
 use orgplane_proto::organization::v1::{CreateOrganizationRequest, ListOrganizationsRequest};
 use orgplane_proto::provisioner::v1::CreateProvisionerKeyRequest;
 use orgplane_proto::provisioner::v1::provisioner_key_service_client::ProvisionerKeyServiceClient;
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{ServiceExt as _, util::MapRequest};
@@ -174,5 +175,37 @@ async fn a_panic_ends_its_call_only() {
         assert_eq!(status.code(), Code::Internal);
         assert!(!status.message().contains("panic"));
         assert_eq!(status.metadata().get("x-request-id").unwrap().to_str().unwrap(), id);
+    }
+}
+
+/// gRPC paths of all methods.
+fn methods() -> Vec<String> {
+    let files = prost_types::FileDescriptorSet::decode(orgplane_proto::FILE_DESCRIPTOR_SET).unwrap().file;
+    let mut paths = Vec::new();
+    for file in files {
+        for service in &file.service {
+            let service_name = format!("{}.{}", file.package(), service.name());
+            paths.extend(service.method.iter().map(|method| format!("/{service_name}/{}", method.name())));
+        }
+    }
+    paths
+}
+
+#[tokio::test]
+async fn every_method_but_the_public_ones_wants_credentials() {
+    for deployment in empty_deployments().await {
+        let router = router(deployment.service.clone());
+        let methods = methods();
+        assert!(methods.len() > 30);
+        for path in &methods {
+            let request = HttpRequest::post(path).header("content-type", "application/grpc").body(Body::empty());
+            let response = router.clone().oneshot(request.unwrap()).await.unwrap();
+            let code = Status::from_header_map(response.headers()).map(|status| status.code());
+            let public = orgplane_proto::PUBLIC_METHODS.contains(&path.as_str());
+            assert_eq!(code == Some(Code::Unauthenticated), !public, "{path}");
+        }
+        for path in orgplane_proto::PUBLIC_METHODS {
+            assert!(methods.iter().any(|method| method == path), "{path}");
+        }
     }
 }

@@ -6,18 +6,21 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use tokio::sync::{OnceCell, Semaphore};
-use zeroize::Zeroizing;
 
+use crate::domain::secret::Secret;
 use crate::domain::{Error, Result};
 
 /// Hashes computed at the same time.
 const AT_ONCE: usize = 2;
+/// Calls that may wait for theirs, a few seconds' work; more are turned away.
+const WAITING: usize = 64;
 /// Bytes of a password that are looked at; no password that could be set is longer.
 const LONGEST: usize = 1024;
 
 /// Makes and checks hashes.
 #[derive(Debug)]
 pub(super) struct Passwords {
+    places: Semaphore,
     permits: Arc<Semaphore>,
     /// Of a random password: checked where there is no hash, so that the time doesn't tell who exists.
     decoy: OnceCell<String>,
@@ -25,7 +28,11 @@ pub(super) struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(AT_ONCE)), decoy: OnceCell::new() }
+        Self {
+            places: Semaphore::new(AT_ONCE + WAITING),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            decoy: OnceCell::new(),
+        }
     }
 }
 
@@ -33,40 +40,38 @@ impl Passwords {
     /// The hash in PHC form.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the system gives no randomness or memory.
-    pub(super) async fn hash(&self, password: Zeroizing<String>) -> Result<String> {
-        self.run(move || {
-            let hash = Argon2::default().hash_password(password.as_bytes());
-            hash.map(|hash| hash.to_string()).map_err(|error| Error::internal(error.to_string()))
-        })
-        .await?
+    /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when the system gives no randomness or memory.
+    pub(super) async fn hash(&self, password: Secret) -> Result<String> {
+        let _place = self.places.try_acquire().map_err(|_| Error::Busy)?;
+        self.run(move || hash(&password)).await
     }
 
     /// Whether the hash is of this password. Takes as long where there is no hash.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the stored hash is damaged.
-    pub(super) async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool> {
+    /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when the stored hash is damaged.
+    pub(super) async fn verify(&self, password: Secret, hash: Option<String>) -> Result<bool> {
+        let _place = self.places.try_acquire().map_err(|_| Error::Busy)?;
         let real = hash.is_some();
         let hash = match hash {
             Some(hash) => hash,
             None => self.decoy().await?,
         };
         let fits = password.len() <= LONGEST;
-        let password = if fits { password } else { Zeroizing::new(String::new()) };
+        let password = if fits { password } else { Secret::default() };
         let matches = self.run(move || {
             let hash = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
-            Ok::<bool, Error>(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         });
-        Ok(matches.await?? && real && fits)
+        Ok(matches.await? && real && fits)
     }
 
     async fn decoy(&self) -> Result<String> {
-        let random = || Zeroizing::new(uuid::Uuid::new_v4().to_string());
-        self.decoy.get_or_try_init(|| self.hash(random())).await.cloned()
+        let random = Secret::from(uuid::Uuid::new_v4().to_string());
+        self.decoy.get_or_try_init(|| self.run(move || hash(&random))).await.cloned()
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let permit = self.permits.clone().acquire_owned().await.map_err(Error::internal)?;
         // The permit goes along: a caller that gives up doesn't free the core.
         let task = tokio::task::spawn_blocking(move || {
@@ -74,8 +79,13 @@ impl Passwords {
             drop(permit);
             result
         });
-        task.await.map_err(Error::internal)
+        task.await.map_err(Error::internal)?
     }
+}
+
+fn hash(password: &Secret) -> Result<String> {
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|error| Error::internal(error.to_string()))
 }
 
 #[cfg(test)]
@@ -85,7 +95,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_password_itself_matches() {
         let passwords = Passwords::default();
-        let secret = |text: &str| Zeroizing::new(text.to_owned());
+        let secret = |text: &str| Secret::from(text);
         let hash = passwords.hash(secret("tR0ub4dor&3")).await.unwrap();
         assert!(hash.starts_with("$argon2id$"));
         assert_ne!(passwords.hash(secret("tR0ub4dor&3")).await.unwrap(), hash);
@@ -95,5 +105,20 @@ mod tests {
         assert!(!passwords.verify(secret(&"x".repeat(LONGEST + 1)), Some(hash)).await.unwrap());
         assert!(!passwords.verify(secret("tR0ub4dor&3"), None).await.unwrap());
         assert!(passwords.verify(secret("x"), Some("damaged".to_owned())).await.is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_is_turned_away_and_passes() {
+        let passwords = Arc::new(Passwords::default());
+        let mut flood = tokio::task::JoinSet::new();
+        for _ in 0..2 * WAITING {
+            let passwords = passwords.clone();
+            flood.spawn(async move { passwords.verify("x".into(), None).await });
+        }
+        let results = flood.join_all().await;
+        assert!(results.iter().all(|result| matches!(result, Ok(false) | Err(Error::Busy))));
+        assert!(results.iter().filter(|result| result.is_ok()).count() >= WAITING);
+        assert!(results.iter().any(Result::is_err));
+        assert!(!passwords.verify("x".into(), None).await.unwrap());
     }
 }

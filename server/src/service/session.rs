@@ -1,10 +1,9 @@
 //! Signing in and out.
 
-use zeroize::Zeroizing;
-
 use super::{Actor, Caller, Service};
 use crate::domain::error::Credential;
 use crate::domain::rule::Violations;
+use crate::domain::secret::Secret;
 use crate::domain::token::{SESSION_LIFETIME, Token};
 use crate::domain::user::{LoginType, UserStatus};
 use crate::domain::{Error, Result};
@@ -17,7 +16,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when they aren't right or the user is suspended.
-    pub async fn login(&self, caller: &Caller, email: &str, password: Zeroizing<String>) -> Result<String> {
+    pub async fn login(&self, caller: &Caller, email: &str, password: Secret) -> Result<String> {
         let mut violations = Violations::default();
         if email.is_empty() {
             violations.add("email", "must be set");

@@ -4,7 +4,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::user::{NewFirstUser, NewUser};
 use super::{Actor, Caller, Service};
@@ -13,6 +12,7 @@ use crate::dispatch::sql::SqlQueue;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::GrantSource;
 use crate::domain::permission::OrganizationRole;
+use crate::domain::secret::Secret;
 use crate::domain::user::{LoginType, UserStatus};
 use crate::options::Provisioners;
 use crate::store;
@@ -66,7 +66,7 @@ pub(crate) fn first_user(username: &str) -> NewFirstUser {
         email: format!("{username}@example.com"),
         username: username.to_owned(),
         name: String::new(),
-        password: Zeroizing::new(PASSWORD.to_owned()),
+        password: PASSWORD.into(),
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn new_user(username: &str, organization: OrganizationId) -> NewUser 
         email: format!("{username}@example.com"),
         username: username.to_owned(),
         name: String::new(),
-        password: Zeroizing::default(),
+        password: Secret::default(),
         login_type: LoginType::None,
         status: UserStatus::Active,
         organization_ids: vec![organization.to_string()],

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use zeroize::Zeroizing;
-
 use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::{Audience, GrantSource, MembershipStatus};
 use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, allowed, authorize};
 use crate::domain::rule::Violations;
+use crate::domain::secret::Secret;
 use crate::domain::user::{LoginType, UserStatus};
 use crate::domain::{Error, Result, Timestamp, email, name, password};
 use crate::store;
@@ -28,7 +27,7 @@ pub struct NewFirstUser {
     /// Their real name.
     pub name: String,
     /// Their password.
-    pub password: Zeroizing<String>,
+    pub password: Secret,
 }
 
 /// What a user is created from.
@@ -41,7 +40,7 @@ pub struct NewUser {
     /// Their real name.
     pub name: String,
     /// Their password; empty for those who don't sign in with one.
-    pub password: Zeroizing<String>,
+    pub password: Secret,
     /// How they sign in.
     pub login_type: LoginType,
     /// Whether they may, and whether they did.

@@ -1,12 +1,12 @@
 //! Users.
 
 use orgplane_proto::identity::v1 as pb;
-use zeroize::Zeroizing;
 
 use super::timestamp;
 use crate::domain::Result;
 use crate::domain::permission::SiteRole;
 use crate::domain::rule::Violations;
+use crate::domain::secret::Secret;
 use crate::domain::user::{LoginType, UserStatus};
 use crate::service::user::{NewFirstUser, NewUser, Profile};
 use crate::store::entity::user_account;
@@ -70,7 +70,7 @@ fn from_login_type(login_type: LoginType) -> pb::LoginType {
 /// What the first user brings.
 pub(crate) fn new_first_user(message: pb::CreateFirstUserRequest) -> NewFirstUser {
     let pb::CreateFirstUserRequest { email, username, name, password } = message;
-    NewFirstUser { email, username, name, password: Zeroizing::new(password) }
+    NewFirstUser { email, username, name, password: password.into() }
 }
 
 /// What a user is created from.
@@ -85,7 +85,7 @@ pub(crate) fn new_user(message: pb::CreateUserRequest) -> Result<NewUser> {
         mut organization_ids,
         organization_id,
     } = message;
-    let password = Zeroizing::new(password);
+    let password = Secret::from(password);
     let mut violations = Violations::default();
     let login_type = match pb::LoginType::try_from(login_type) {
         Ok(pb::LoginType::Unspecified | pb::LoginType::Password) => LoginType::Password,

@@ -4,7 +4,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::domain::error::Leftovers;
-use crate::service::testing::deployments;
+use crate::service::testing::{deployments, empty_deployments};
+use crate::store::Access as _;
 
 pub(crate) fn named(name: &str) -> NewOrganization {
     NewOrganization {
@@ -174,5 +175,28 @@ async fn nothing_gets_into_an_organization_while_it_is_deleted() {
             let created = create.await.unwrap();
             assert!(deleted.is_ok() != created.is_ok(), "{deleted:?} {created:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_start_at_once_make_one_default_organization() {
+    for deployment in empty_deployments().await {
+        let tx = deployment.store.begin().await.unwrap();
+        tx.execute("DELETE FROM organization", []).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut race = JoinSet::new();
+        for _ in 0..8 {
+            let service = deployment.service.clone();
+            race.spawn(async move { service.default_organization_ensure().await });
+        }
+        assert!(race.join_all().await.iter().all(Result::is_ok));
+        // As when the other server's was committed after this one had looked.
+        let default = store::organization::find_default(&deployment.store).await.unwrap().unwrap();
+        let tx = deployment.store.begin().await.unwrap();
+        let another = organization::Model { id: OrganizationId::new(), name: "x".into(), ..default.clone() };
+        store::organization::insert_default(&tx, another).await.unwrap();
+        tx.commit().await.unwrap();
+        let rows = store::organization::list(&deployment.store, None, None).await.unwrap();
+        assert_eq!(rows, [default]);
     }
 }

@@ -8,7 +8,7 @@ use crate::service::user::NewUser;
 use crate::store::Access as _;
 
 async fn login(deployment: &Deployment, email: &str, password: &str) -> Result<String> {
-    deployment.login(&anonymous(), email, Zeroizing::new(password.to_owned())).await
+    deployment.login(&anonymous(), email, password.into()).await
 }
 
 fn credential<T: std::fmt::Debug>(result: Result<T>) -> Credential {
@@ -29,7 +29,7 @@ async fn ann(deployment: &Deployment, owner: &Caller) -> UserId {
     let organization = deployment.organization(owner, "data").await;
     let new = NewUser {
         login_type: LoginType::Password,
-        password: Zeroizing::new(PASSWORD.to_owned()),
+        password: PASSWORD.into(),
         status: UserStatus::Dormant,
         ..new_user("ann", organization)
     };

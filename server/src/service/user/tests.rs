@@ -49,7 +49,7 @@ async fn a_first_user_must_keep_the_rules() {
             email: "owner".into(),
             username: "me".into(),
             name: " x".into(),
-            password: Zeroizing::new("password".into()),
+            password: "password".into(),
         };
         let error = deployment.first_user_create(bad).await.unwrap_err();
         assert_eq!(fields(error), ["email", "username", "name", "password"]);
@@ -67,7 +67,7 @@ async fn users_are_created_in_organizations_that_exist() {
                 &owner,
                 NewUser {
                     login_type: LoginType::Password,
-                    password: Zeroizing::new(PASSWORD.into()),
+                    password: PASSWORD.into(),
                     status: UserStatus::Dormant,
                     organization_ids: vec![organization.to_string(), nil.to_string(), organization.to_string()],
                     ..new_user("Ann", organization)
@@ -87,7 +87,7 @@ async fn users_are_created_in_organizations_that_exist() {
         assert!(matches!(deployment.user_create(&owner, unknown).await, Err(Error::NotFound(_))));
         let weak = NewUser { login_type: LoginType::Password, ..new_user("bob", organization) };
         assert_eq!(fields(deployment.user_create(&owner, weak).await.unwrap_err()), ["password"]);
-        let needless = NewUser { password: Zeroizing::new(PASSWORD.into()), ..new_user("bob", organization) };
+        let needless = NewUser { password: PASSWORD.into(), ..new_user("bob", organization) };
         assert_eq!(fields(deployment.user_create(&owner, needless).await.unwrap_err()), ["password"]);
         assert_eq!(count(&deployment, "user_account").await, 2, "what is refused leaves nothing");
     }
