@@ -1,0 +1,43 @@
+//! `orgplane demo`.
+
+use std::net::SocketAddr;
+
+use clap::{Args, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  orgplane demo           Stays up until Ctrl-C, to look around
+  orgplane demo --exit    Ends after the run: 0 if the workspace started, else 1";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Demo {
+    /// End after the run instead of waiting for Ctrl-C.
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Where the demo's server listens; port 0 is a free one.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    pub(crate) http_address: SocketAddr,
+    /// What runs the jobs; by default Terraform or OpenTofu if found, else scripted results.
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<Engine>,
+}
+
+/// A kind of engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Engine {
+    /// Terraform or OpenTofu.
+    Terraform,
+    /// Scripted results, for tests and demonstrations.
+    Echo,
+}
+
+impl Engine {
+    /// The name under which jobs ask for it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Terraform => "terraform",
+            Self::Echo => "echo",
+        }
+    }
+}

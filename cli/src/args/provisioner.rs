@@ -1,0 +1,178 @@
+//! `orgplane provisioner`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Connection, Engine, Organization, Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Provisioner {
+    /// Run a provisioner daemon: it takes its organization's jobs and runs Terraform or OpenTofu for them.
+    Start(Box<Start>),
+    /// Manage the keys with which daemons connect.
+    #[command(visible_alias = "key", subcommand)]
+    Keys(Keys),
+    /// List an organization's provisioner daemons.
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Runs one engine command beside a daemon, which may die before it ends.
+    #[command(hide = true)]
+    Shim {
+        /// The command's folder.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Provisionerd {
+    /// Run a provisioner daemon.
+    Start(Box<Start>),
+}
+
+const START_EXAMPLES: &str = "\
+Examples:
+  orgplane provisioner start --url https://orgplane.example.com --key-file cluster.key
+  ORGPLANE_URL=http://127.0.0.1:3000 ORGPLANE_PROVISIONER_DAEMON_KEY=orgp_… orgplane provisioner start --capacity 4
+
+SIGTERM and SIGINT end it: it takes no more jobs and hands in what it has.";
+
+#[derive(Args)]
+#[command(after_help = START_EXAMPLES)]
+pub(crate) struct Start {
+    /// The server's URL [env: ORGPLANE_URL, CODER_URL].
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The provisioner key. Other users of this machine can read a command line: prefer --key-file or the environment
+    /// [env: ORGPLANE_PROVISIONER_DAEMON_KEY, CODER_PROVISIONER_DAEMON_KEY].
+    #[arg(long, value_name = "KEY", conflicts_with = "key_file")]
+    pub(crate) key: Option<String>,
+    /// A file with the provisioner key [env: ORGPLANE_PROVISIONER_DAEMON_KEY_FILE].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The key by an inherited file descriptor: how the daemon hands it to itself.
+    #[arg(long, hide = true, value_name = "FD", conflicts_with_all = ["key", "key_file"])]
+    pub(crate) key_fd: Option<i32>,
+    /// The daemon's name for people, by default the host's
+    /// [env: ORGPLANE_PROVISIONER_DAEMON_NAME, CODER_PROVISIONER_DAEMON_NAME].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) organization: Organization,
+    /// How many jobs to run at a time.
+    #[arg(long, env = "ORGPLANE_PROVISIONER_CAPACITY", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) capacity: u32,
+    /// The Terraform or OpenTofu program; by default `terraform`, then `tofu` on PATH.
+    #[arg(long, value_name = "FILE", env = "ORGPLANE_TERRAFORM_PATH")]
+    pub(crate) terraform_path: Option<PathBuf>,
+    /// Where provider plugins are kept; daemons may share it.
+    #[arg(long, value_name = "DIR", env = "ORGPLANE_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Where jobs run; locked, one daemon's only.
+    #[arg(long, value_name = "DIR", env = "ORGPLANE_WORK_DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
+    /// An engine to offer; may be repeated.
+    #[arg(long = "engine", value_enum, default_value = "terraform", env = "ORGPLANE_ENGINES", value_delimiter = ',')]
+    pub(crate) engines: Vec<Engine>,
+    /// Allow http:// beyond this machine, for example to an ingress that ends TLS.
+    #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
+    pub(crate) insecure_plaintext: bool,
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").field("url", &self.url).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Create a key; it is shown once.
+    Create(CreateKey),
+    /// List an organization's keys.
+    #[command(visible_alias = "ls")]
+    List(ListKeys),
+    /// Delete a key; its daemons lose their connection.
+    #[command(visible_alias = "rm")]
+    Delete(DeleteKey),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  orgplane provisioner keys create cluster --org data-platform --tag region=east > cluster.key"
+)]
+pub(crate) struct CreateKey {
+    /// The key's name.
+    pub(crate) name: String,
+    /// A tag of the daemons that use the key; may be repeated.
+    #[arg(short, long = "tag", value_name = "KEY=VALUE", value_parser = parse_tag)]
+    pub(crate) tags: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) organization: Organization,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListKeys {
+    #[command(flatten)]
+    pub(crate) organization: Organization,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteKey {
+    /// The key's name.
+    pub(crate) name: String,
+    /// Don't ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) organization: Organization,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// How many at most; 0 for all.
+    #[arg(short, long, default_value = "50", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) limit: i32,
+    /// List those that are offline, too.
+    #[arg(short = 'f', long)]
+    pub(crate) show_offline: bool,
+    /// Only those in one of these states.
+    #[arg(short, long, value_enum, value_delimiter = ',')]
+    pub(crate) status: Vec<DaemonState>,
+    /// Only those seen within this time, such as `1h`.
+    #[arg(short, long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) max_age: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) organization: Organization,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DaemonState {
+    Offline,
+    Idle,
+    Busy,
+}
+
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("give a tag as key=value".to_owned()),
+    }
+}

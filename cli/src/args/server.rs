@@ -1,0 +1,89 @@
+//! `orgplane server`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+const EXAMPLES: &str = "\
+Examples:
+  orgplane server                                           SQLite in the user's data folder
+  orgplane server --data-dir /var/lib/orgplane
+  ORGPLANE_DATABASE_URL=postgres://orgplane@db/orgplane orgplane server --data-dir /var/lib/orgplane
+  orgplane server --http-address 0.0.0.0:3000 --insecure-plaintext      Behind an ingress that ends TLS
+
+It prints one line on stdout when it is ready. /healthz says that it lives, /readyz that it can serve.
+Tests may set ORGPLANE_RECORD_EXCHANGES to a file that gets every REST exchange, secrets included.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Server {
+    /// Where REST and gRPC are served; port 0 is a free one.
+    #[arg(long, env = "ORGPLANE_HTTP_ADDRESS", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    pub(crate) http_address: SocketAddr,
+    /// sqlite:///absolute/file.db or postgres://user@host/database; by default orgplane.db in the data folder. A password
+    /// on a command line can be read by other users of this machine: prefer the environment
+    /// [env: ORGPLANE_DATABASE_URL].
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Where the embedded database, the sealing key and caches are; by default the user's data folder.
+    #[arg(long, env = "ORGPLANE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The key that seals sensitive columns; by default sealing.key in the data folder, made when it isn't there.
+    #[arg(long, env = "ORGPLANE_SEALING_KEY_FILE", value_name = "FILE")]
+    pub(crate) sealing_key_file: Option<PathBuf>,
+    /// How many daemons to run in this server. There are no built-in ones yet: only 0.
+    #[arg(long, env = "ORGPLANE_PROVISIONER_DAEMONS", default_value = "0", value_parser = no_daemons, value_name = "N")]
+    pub(crate) provisioner_daemons: u32,
+    /// Serve without TLS beyond this machine, for example behind an ingress that ends TLS.
+    #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
+    pub(crate) insecure_plaintext: bool,
+    /// A file that gets every REST exchange, secrets included; for tests.
+    #[arg(long, env = "ORGPLANE_RECORD_EXCHANGES", hide = true, value_name = "FILE")]
+    pub(crate) record_exchanges: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) timing: Timing,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("http_address", &self.http_address).finish_non_exhaustive()
+    }
+}
+
+/// What tests and operators change together; durations such as `90s` or `15m`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Provisioner timing")]
+pub(crate) struct Timing {
+    /// Silence after which a job that changed nothing is started elsewhere.
+    #[arg(long, env = "ORGPLANE_LEASE", default_value = "90s", value_parser = humantime::parse_duration)]
+    pub(crate) lease: Duration,
+    /// Silence after which a job that may have changed things is given up.
+    #[arg(long, env = "ORGPLANE_APPLY_LOST_AFTER", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub(crate) apply_lost_after: Duration,
+    /// How often daemons report.
+    #[arg(long, env = "ORGPLANE_HEARTBEAT_INTERVAL", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub(crate) heartbeat_interval: Duration,
+    /// Silence after which a daemon gets no jobs and shows as offline.
+    #[arg(long, env = "ORGPLANE_CONTACT_LOST_AFTER", default_value = "15s", value_parser = humantime::parse_duration)]
+    pub(crate) contact_lost_after: Duration,
+    /// How often lapsed leases are looked for.
+    #[arg(long, env = "ORGPLANE_REAP_INTERVAL", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub(crate) reap_interval: Duration,
+    /// How often work is looked for that nobody announced.
+    #[arg(long, env = "ORGPLANE_POLL_INTERVAL", default_value = "2s", value_parser = humantime::parse_duration)]
+    pub(crate) poll_interval: Duration,
+    /// Bytes of log that a job may have.
+    #[arg(long, env = "ORGPLANE_JOB_LOG_LIMIT", default_value = "1048576", value_name = "BYTES")]
+    pub(crate) job_log_limit: u64,
+}
+
+fn no_daemons(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Ok(0),
+        Ok(_) => Err("there are no built-in daemons yet; use 0 and run `orgplane provisioner start`".to_owned()),
+        Err(_) => Err("not a number".to_owned()),
+    }
+}

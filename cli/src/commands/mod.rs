@@ -1,0 +1,66 @@
+//! What each command does.
+
+mod completion;
+mod demo;
+mod login;
+mod organizations;
+mod provisioner;
+mod server;
+mod version;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::args::{Args, Command, Keys, Organizations, Provisioner, Provisionerd};
+use crate::logging;
+
+/// Runs a command; its exit code unless it fails.
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        // One per engine command, and it outlives the daemon: nothing but what it needs.
+        Command::Provisioner(Provisioner::Shim { dir }) => return Ok(provisioner::shim::run(&dir)),
+        Command::Completion { shell } => completion::run(shell),
+        Command::Version(output) => version::run(output.output)?,
+        command => {
+            let provider = rustls::crypto::ring::default_provider();
+            provider.install_default().map_err(|_| anyhow!("another TLS provider is installed already"))?;
+            logging::init(&args.log, if is_service(&command) { "info" } else { "warn" })?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            return runtime.context("can't start threads")?.block_on(Box::pin(with_runtime(command)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_service(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Server(_)
+            | Command::Provisioner(Provisioner::Start(_))
+            | Command::Provisionerd(Provisionerd::Start(_))
+    )
+}
+
+async fn with_runtime(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Server(args) => server::run(*args).await?,
+        Command::Provisioner(Provisioner::Start(args)) | Command::Provisionerd(Provisionerd::Start(args)) => {
+            provisioner::start::run(*args).await?;
+        }
+        Command::Provisioner(Provisioner::Keys(Keys::Create(args))) => provisioner::keys::create(args).await?,
+        Command::Provisioner(Provisioner::Keys(Keys::List(args))) => provisioner::keys::list(args).await?,
+        Command::Provisioner(Provisioner::Keys(Keys::Delete(args))) => provisioner::keys::delete(args).await?,
+        Command::Provisioner(Provisioner::List(args)) => provisioner::list::run(args).await?,
+        Command::Organizations(Organizations::List { connection, output }) => {
+            organizations::list(&connection, output.output).await?;
+        }
+        Command::Organizations(Organizations::Create { name, display_name, description, connection, output }) => {
+            organizations::create(name, display_name, description, &connection, output.output).await?;
+        }
+        Command::Login(args) => login::run(args).await?,
+        Command::Demo(args) => return demo::run(args).await,
+        Command::Provisioner(Provisioner::Shim { .. }) | Command::Completion { .. } | Command::Version(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

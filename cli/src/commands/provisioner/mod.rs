@@ -1,0 +1,6 @@
+//! `orgplane provisioner`.
+
+pub(crate) mod keys;
+pub(crate) mod list;
+pub(crate) mod shim;
+pub(crate) mod start;

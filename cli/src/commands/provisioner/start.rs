@@ -1,0 +1,117 @@
+//! `orgplane provisioner start`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use orgplane_daemon::privacy::{self, Traces};
+use orgplane_daemon::{Config, EngineKind, Secret, Stop};
+
+use crate::args::{Engine, Start};
+use crate::error::Usage;
+use crate::signals::Signal;
+use crate::{address, environment, signals};
+
+pub(crate) async fn run(args: Start) -> Result<()> {
+    let url = args.url.clone().or_else(|| environment::first(environment::URL));
+    let url = url.ok_or_else(|| Usage::new("name the server with --url or ORGPLANE_URL"))?;
+    address::check_plaintext(&address::parse(&url)?, args.insecure_plaintext)?;
+    let key = key(&args)?;
+
+    let mut config = Config::new(url, key)?;
+    if let Some(name) = args.name.or_else(|| environment::first(environment::DAEMON_NAME)) {
+        config.name = name;
+    }
+    config.organization = args.organization.named();
+    config.capacity = args.capacity;
+    config.engines = args.engines.into_iter().map(kind).collect::<BTreeSet<_>>();
+    config.terraform_path = args.terraform_path;
+    if let Some(dir) = args.cache_dir {
+        config.cache_dir = absolute(dir)?;
+    }
+    if let Some(dir) = args.work_dir {
+        config.work_dir = absolute(dir)?;
+    }
+    config.validate().map_err(|error| Usage::new(format!("--{error}")))?;
+    Ok(orgplane_daemon::run(config, stop()?).await?)
+}
+
+fn kind(engine: Engine) -> EngineKind {
+    match engine {
+        Engine::Terraform => EngineKind::Terraform,
+        Engine::Echo => EngineKind::Echo,
+    }
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).with_context(|| format!("not a path: {}", path.display()))
+}
+
+/// The provisioner key, in no place where a template's commands could read it: a key from the command line or the
+/// environment makes this process start itself again without it.
+fn key(args: &Start) -> Result<Secret> {
+    if let Some(descriptor) = args.key_fd {
+        let key = privacy::take_key(descriptor).context("--key-fd: can't read the key")?;
+        forbid_inspection();
+        return Ok(key);
+    }
+    let variable = environment::first(environment::DAEMON_KEY);
+    let key = match (&args.key, &args.key_file) {
+        (Some(key), _) => {
+            tracing::warn!(
+                "other users of this machine could read the key on the command line; use --key-file or the environment"
+            );
+            Secret::new(key)
+        }
+        (None, Some(file)) => read_key(file)?,
+        (None, None) => match (&variable, environment::first(environment::DAEMON_KEY_FILE)) {
+            (Some(key), _) => Secret::new(key),
+            (None, Some(file)) => read_key(Path::new(&file))?,
+            (None, None) => {
+                return Err(Usage::new(
+                    "give the provisioner key with --key-file or ORGPLANE_PROVISIONER_DAEMON_KEY; \
+                     `orgplane provisioner keys create` makes one",
+                )
+                .into());
+            }
+        },
+    };
+    if args.key.is_some() || variable.is_some() {
+        let variables = [environment::DAEMON_KEY, environment::DAEMON_KEY_FILE].concat();
+        let traces = Traces { options: &["--key", "--key-file"], variables: &variables, descriptor_option: "--key-fd" };
+        let never = privacy::restart_without_key(&key, traces);
+        never.context("can't hide the provisioner key from templates; give it with --key-file")?;
+    }
+    forbid_inspection();
+    Ok(key)
+}
+
+fn read_key(file: &Path) -> Result<Secret> {
+    let text = fs::read_to_string(file).with_context(|| format!("--key-file: can't read {}", file.display()))?;
+    Ok(Secret::new(&text))
+}
+
+fn forbid_inspection() {
+    if let Err(error) = privacy::forbid_inspection() {
+        tracing::warn!(%error, "other processes of this user can inspect the daemon");
+    }
+}
+
+/// SIGTERM lets running jobs end; SIGINT, or a second signal, interrupts them.
+fn stop() -> Result<Stop> {
+    let stop = Stop::default();
+    let told = stop.clone();
+    let mut signals = signals::Stop::catch()?;
+    tokio::spawn(async move {
+        let first = signals.received().await;
+        told.drain.cancel();
+        if first == Signal::Terminate {
+            tracing::info!("draining: running jobs may end; a second signal interrupts them");
+            signals.received().await;
+        }
+        tracing::info!("interrupting");
+        told.interrupt.cancel();
+    });
+    Ok(stop)
+}

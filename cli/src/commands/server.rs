@@ -1,0 +1,237 @@
+//! `orgplane server`: the control plane, its REST API and its probes on one address.
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::routing::get;
+use http::StatusCode;
+use orgplane_gateway::Upstream;
+use orgplane_server::options::{DatabaseUrl, Provisioners};
+use orgplane_server::{Options, Server};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{self, Timing};
+use crate::error::Usage;
+use crate::listener::{Connections, Routers};
+use crate::signals::Stop;
+use crate::{environment, output};
+
+/// From the signal to the exit, at most.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+const READY_CHECK: Duration = Duration::from_secs(5);
+/// The longest silence that proxies on the way can be expected to bear.
+const MAX_HEARTBEAT: Duration = Duration::from_secs(15);
+
+pub(crate) async fn run(args: args::Server) -> Result<()> {
+    let options = options(&args)?;
+    create_private(&options.data_dir)?;
+    let mut stop = Stop::catch()?;
+    let listener = TcpListener::bind(args.http_address).await.with_context(|| {
+        format!("can't listen on {}; choose another address with --http-address", args.http_address)
+    })?;
+    let address = listener.local_addr()?;
+    let server = tokio::select! {
+        server = Server::start(&options) => Arc::new(server.context("can't start the server")?),
+        _ = stop.received() => return Ok(()),
+    };
+
+    let draining = CancellationToken::new();
+    let grpc = server.router();
+    let gateway = orgplane_gateway::Options { record: args.record_exchanges, ..orgplane_gateway::Options::default() };
+    let rest = orgplane_gateway::router(Upstream::in_process(grpc.clone()), gateway);
+    let http = probes(&server, &draining).fallback_service(rest);
+
+    let connections = Connections::default();
+    output::line(&format!("Orgplane is ready at http://{address}"))?;
+    tokio::select! {
+        () = connections.accept(listener, Routers { grpc, http }, &draining) => {}
+        _ = stop.received() => draining.cancel(),
+    }
+    tracing::info!("stopping");
+    let deadline = Instant::now() + SHUTDOWN;
+    // First the server, which sends daemons away: their streams would keep the connections open.
+    if timeout(SHUTDOWN, server.stop()).await.is_err() {
+        tracing::warn!("background work took too long to end");
+    }
+    connections.drain(deadline.saturating_duration_since(Instant::now())).await;
+    Ok(())
+}
+
+/// Alive, and ready to serve.
+fn probes(server: &Arc<Server>, draining: &CancellationToken) -> Router {
+    let (server, draining) = (server.clone(), draining.clone());
+    let ready = async move || {
+        if draining.is_cancelled() {
+            return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
+        }
+        match timeout(READY_CHECK, server.ready()).await {
+            Ok(Ok(())) => (StatusCode::OK, "OK"),
+            Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database doesn't answer"),
+        }
+    };
+    Router::new().route("/healthz", get(async || "OK")).route("/readyz", get(ready))
+}
+
+/// Everything that can be wrong with the settings is found here, before anything binds.
+fn options(args: &args::Server) -> Result<Options> {
+    check_address(args.http_address, args.insecure_plaintext)?;
+    check_timing(&args.timing)?;
+    let data_dir = match &args.data_dir {
+        Some(dir) => std::path::absolute(dir).context("--data-dir: not a path")?,
+        None => environment::data_dir()
+            .ok_or_else(|| Usage::new("give --data-dir: neither HOME nor XDG_DATA_HOME is set"))?,
+    };
+    Ok(Options {
+        http_address: args.http_address,
+        database_url: database_url(args, &data_dir)?,
+        sealing_key_file: args.sealing_key_file.clone(),
+        provisioners: Provisioners {
+            lease: args.timing.lease,
+            apply_lost_after: args.timing.apply_lost_after,
+            heartbeat: args.timing.heartbeat_interval,
+            contact_lost_after: args.timing.contact_lost_after,
+            reap_interval: args.timing.reap_interval,
+            poll_interval: args.timing.poll_interval,
+            log_limit: args.timing.job_log_limit,
+            ..Provisioners::default()
+        },
+        data_dir,
+    })
+}
+
+fn check_address(address: SocketAddr, insecure_plaintext: bool) -> Result<()> {
+    if address.ip().is_loopback() || insecure_plaintext {
+        return Ok(());
+    }
+    Err(Usage::new(format!(
+        "add --insecure-plaintext if something in front of the server ends TLS: {address} would serve unencrypted to the \
+         network"
+    ))
+    .into())
+}
+
+fn check_timing(timing: &Timing) -> Result<()> {
+    let flags = [
+        ("--lease", timing.lease),
+        ("--apply-lost-after", timing.apply_lost_after),
+        ("--heartbeat-interval", timing.heartbeat_interval),
+        ("--contact-lost-after", timing.contact_lost_after),
+        ("--reap-interval", timing.reap_interval),
+        ("--poll-interval", timing.poll_interval),
+    ];
+    for (flag, duration) in flags {
+        if duration < Duration::from_millis(10) || duration > Duration::from_secs(7 * 24 * 60 * 60) {
+            return Err(Usage::new(format!("{flag}: must be between 10ms and 7d")).into());
+        }
+    }
+    let heartbeat = timing.heartbeat_interval;
+    if heartbeat > MAX_HEARTBEAT {
+        return Err(Usage::new("--heartbeat-interval: must be at most 15s, or proxies may cut silent streams").into());
+    }
+    if heartbeat >= timing.lease || heartbeat >= timing.contact_lost_after {
+        return Err(Usage::new(
+            "--heartbeat-interval: must be shorter than --lease and --contact-lost-after, which are counted from the last one",
+        )
+        .into());
+    }
+    if timing.apply_lost_after < timing.lease {
+        return Err(Usage::new("--apply-lost-after: must not be shorter than --lease").into());
+    }
+    if timing.job_log_limit == 0 {
+        return Err(Usage::new("--job-log-limit: must be at least 1 byte").into());
+    }
+    Ok(())
+}
+
+fn database_url(args: &args::Server, data_dir: &Path) -> Result<DatabaseUrl> {
+    if args.database_url.as_ref().is_some_and(|url| has_password(url)) {
+        tracing::warn!(
+            "other users of this machine can read the database's password on the command line; set ORGPLANE_DATABASE_URL instead"
+        );
+    }
+    let url = match args.database_url.clone().or_else(|| environment::first(environment::DATABASE_URL)) {
+        Some(url) => url,
+        None => {
+            let file = data_dir.join("orgplane.db");
+            let file = file.to_str().filter(|path| !path.contains(['?', '#', '%']));
+            format!("sqlite://{}", file.ok_or_else(|| Usage::new("--data-dir: must be UTF-8 without ?, # and %"))?)
+        }
+    };
+    let known = ["sqlite:///", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    if !known {
+        // Not repeated here: it may hold a password.
+        return Err(
+            Usage::new("--database-url: must be sqlite:///absolute/file.db or postgres://user@host/database").into()
+        );
+    }
+    Ok(DatabaseUrl(url))
+}
+
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+}
+
+fn create_private(dir: &PathBuf) -> Result<()> {
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    created.with_context(|| format!("can't create the data folder {}; choose another with --data-dir", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn options_of(line: &str) -> Result<Options> {
+        let Command::Server(args) = Args::try_parse_from(line.split(' ')).unwrap().command else { panic!("{line}") };
+        options(&args)
+    }
+
+    #[test]
+    fn defaults_follow_the_data_folder() {
+        let options = options_of("orgplane server --data-dir /tmp/some-folder").unwrap();
+        assert_eq!(options.database_url.0, "sqlite:///tmp/some-folder/orgplane.db");
+        assert_eq!(options.http_address.to_string(), "127.0.0.1:3000");
+    }
+
+    #[test]
+    fn the_defaults_are_the_servers_own() {
+        let given = options_of("orgplane server --data-dir /tmp/x").unwrap().provisioners;
+        assert_eq!(format!("{given:?}"), format!("{:?}", Provisioners::default()));
+    }
+
+    #[test]
+    fn each_rule_names_its_flag() {
+        for (flags, says) in [
+            ("--http-address 0.0.0.0:3000", "--insecure-plaintext"),
+            ("--database-url mysql://user:secret@host/db", "--database-url"),
+            ("--database-url sqlite:relative.db", "--database-url"),
+            ("--lease 1s", "--heartbeat-interval"),
+            ("--heartbeat-interval 16s --lease 60s --contact-lost-after 60s", "--heartbeat-interval"),
+            ("--apply-lost-after 20s", "--apply-lost-after"),
+            ("--reap-interval 0s", "--reap-interval"),
+            ("--job-log-limit 0", "--job-log-limit"),
+        ] {
+            let error = options_of(&format!("orgplane server --data-dir /tmp/x {flags}")).unwrap_err();
+            assert!(error.is::<Usage>(), "{flags}");
+            assert!(error.to_string().contains(says) && !error.to_string().contains("secret"), "{flags}: {error}");
+        }
+        options_of("orgplane server --data-dir /tmp/x --http-address 0.0.0.0:3000 --insecure-plaintext").unwrap();
+    }
+
+    #[test]
+    fn passwords_in_urls_are_found() {
+        assert!(has_password("postgres://user:secret@host/db"));
+        assert!(!has_password("postgres://user@host:5432/db") && !has_password("sqlite:///a:b@c"));
+    }
+}

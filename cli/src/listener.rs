@@ -1,0 +1,138 @@
+//! One listener for everything: HTTP/1.1 and HTTP/2 without TLS (h2c), gRPC and REST told apart by path.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use orgplane_proto::context::ClientAddress;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+/// Connections served at a time; more wait in the system's queue.
+const MAX_CONNECTIONS: usize = 8192;
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+const MAX_STREAMS: u32 = 256;
+/// A connection that hasn't said what it wants for so long is closed.
+const PATIENCE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
+
+/// What is served: requests for gRPC services go to the one, all others to the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Routers {
+    pub(crate) grpc: Router,
+    pub(crate) http: Router,
+}
+
+impl Routers {
+    async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ClientAddress(peer.ip().to_canonical()));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let router = if request.uri().path().starts_with("/orgplane.") { self.grpc } else { self.http };
+        router.oneshot(request).await
+    }
+}
+
+/// Connections that are being served.
+#[derive(Default)]
+pub(crate) struct Connections {
+    graceful: GracefulShutdown,
+    abort: CancellationToken,
+}
+
+impl Connections {
+    /// Accepts until told to stop. The listener is closed then; connections live on until [`Self::drain`].
+    pub(crate) async fn accept(&self, listener: TcpListener, routers: Routers, stop: &CancellationToken) {
+        let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let builder = builder();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = accept(&listener, &free) => accepted,
+            };
+            let Some((stream, peer, permit)) = accepted else { continue };
+            let (routers, builder) = (routers.clone(), builder.clone());
+            let (watcher, abort) = (self.graceful.watcher(), self.abort.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = abort.cancelled() => {}
+                    () = connection(stream, peer, routers, builder, watcher) => {}
+                }
+                drop(permit);
+            });
+        }
+    }
+
+    /// Lets calls end, for at most so long.
+    pub(crate) async fn drain(self, patience: Duration) {
+        if timeout(patience, self.graceful.shutdown()).await.is_err() {
+            tracing::warn!("some calls took too long to end and were cut off");
+        }
+        self.abort.cancel();
+    }
+}
+
+type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> Option<Accepted> {
+    let permit = free.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, permit)),
+        Err(error) => {
+            // Such as no file descriptor left: others may end soon.
+            tracing::warn!(%error, "can't accept a connection");
+            sleep(PAUSE_AFTER_ACCEPT_ERROR).await;
+            None
+        }
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEADER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .adaptive_window(true);
+    builder
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    routers: Routers,
+    builder: Builder<TokioExecutor>,
+    watcher: Watcher,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, %peer, "can't set TCP_NODELAY");
+    }
+    // Before its first byte, the protocol isn't known and has no timeout of its own.
+    if timeout(PATIENCE, stream.readable()).await.is_err() {
+        return;
+    }
+    let service = tower::service_fn(move |request| routers.clone().answer(peer, request));
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = watcher.watch(served.into_owned()).await {
+        tracing::debug!(%error, %peer, "connection ended");
+    }
+}

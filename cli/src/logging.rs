@@ -1,0 +1,24 @@
+//! The program's log: events on stderr.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Result;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Log, LogFormat};
+use crate::environment;
+use crate::error::Usage;
+
+/// Starts logging. `ORGPLANE_LOG`, else `RUST_LOG`, says what is logged; else everything from `level` on.
+pub(crate) fn init(log: &Log, level: &str) -> Result<()> {
+    let directives = environment::first(&["ORGPLANE_LOG", "RUST_LOG"]).unwrap_or_else(|| level.to_owned());
+    let filter = EnvFilter::builder()
+        .parse(&directives)
+        .map_err(|error| Usage::new(format!("ORGPLANE_LOG or RUST_LOG: {directives:?} is no log filter: {error}")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.log_format {
+        LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

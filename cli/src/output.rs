@@ -1,0 +1,103 @@
+//! Data goes to stdout, as a table for people or as the REST API's JSON; everything else goes to stderr.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use prost_types::Timestamp;
+use serde::Serialize;
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs: what the REST API answers.
+    Json,
+}
+
+/// Writes a list; an empty table is a sentence on stderr.
+pub(crate) fn list<T: Serialize>(
+    format: Format,
+    items: &[T],
+    headers: &[&str],
+    row: impl Fn(&T) -> Vec<String>,
+    none: &str,
+) -> Result<()> {
+    match format {
+        Format::Json => json(items),
+        Format::Table if items.is_empty() => {
+            eprintln!("{none}");
+            Ok(())
+        }
+        Format::Table => line(&table(headers, items.iter().map(row))),
+    }
+}
+
+/// Writes a value as JSON.
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
+    line(&serde_json::to_string_pretty(value)?)
+}
+
+/// Writes a line of data.
+pub(crate) fn line(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// What happens right now, for whoever watches.
+pub(crate) fn progress(text: &str) {
+    eprintln!("{text}");
+}
+
+fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headers.iter().map(|header| header.to_uppercase()));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Text without control characters other than line feeds and tabs: what a server or a template prints must not steer the
+/// terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// A time to the second.
+pub(crate) fn time(time: Option<&Timestamp>) -> String {
+    time.map(|time| Timestamp { seconds: time.seconds, nanos: 0 }.to_string()).unwrap_or_default()
+}
+
+/// Tags as `key=value` pairs.
+pub(crate) fn tags(tags: &BTreeMap<String, String>) -> String {
+    tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_align_and_have_no_trailing_space() {
+        let rows = [vec!["a".to_owned(), "long value".to_owned()], vec!["longer".to_owned(), "b\u{7}".to_owned()]];
+        let text = table(&["name", "tags"], rows.into_iter());
+        assert_eq!(text, "NAME    TAGS\na       long value\nlonger  b\u{fffd}");
+    }
+
+    #[test]
+    fn times_are_rfc_3339_to_the_second() {
+        let written = time(Some(&Timestamp { seconds: 1_700_000_000, nanos: 5 }));
+        assert_eq!(written, "2023-11-14T22:13:20Z");
+        assert_eq!(time(None), "");
+    }
+}

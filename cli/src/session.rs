@@ -1,0 +1,88 @@
+//! What `orgplane login` remembers: the server's URL and the session token, in the user's configuration folder.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::environment;
+
+/// A server with a token for it.
+pub(crate) struct Session {
+    pub(crate) url: String,
+    pub(crate) token: String,
+}
+
+/// The remembered session, if there is one.
+pub(crate) fn load() -> Result<Option<Session>> {
+    environment::config_dir().map_or(Ok(None), |dir| load_from(&dir))
+}
+
+/// Remembers a session, readable by its user only.
+pub(crate) fn store(session: &Session) -> Result<PathBuf> {
+    let dir = environment::config_dir().ok_or_else(|| anyhow!("set HOME or XDG_CONFIG_HOME to an absolute path"))?;
+    store_in(&dir, session)?;
+    Ok(dir)
+}
+
+fn load_from(dir: &Path) -> Result<Option<Session>> {
+    let read = |name: &str| -> Result<Option<String>> {
+        let path = dir.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+        }
+    };
+    Ok(read("url")?.zip(read("session")?).map(|(url, token)| Session { url, token }))
+}
+
+fn store_in(dir: &Path, session: &Session) -> Result<()> {
+    let written = || format!("can't write to {}", dir.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(written)?;
+    // The old token must never stand beside the new URL.
+    match fs::remove_file(dir.join("session")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(written),
+        _ => {}
+    }
+    write_private(&dir.join("url"), &session.url).with_context(written)?;
+    write_private(&dir.join("session"), &session.token).with_context(written)
+}
+
+/// Writes a file that only its owner can read and that is either whole or the old one.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(part, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_private_and_comes_back() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("config/orgplane");
+        assert!(load_from(&dir).unwrap().is_none());
+        for token in ["first", "second"] {
+            store_in(&dir, &Session { url: "http://127.0.0.1:1".to_owned(), token: token.to_owned() }).unwrap();
+            let session = load_from(&dir).unwrap().unwrap();
+            assert_eq!((session.url.as_str(), session.token.as_str()), ("http://127.0.0.1:1", token));
+        }
+        for (file, mode) in [("session", 0o600), ("url", 0o600), ("", 0o700)] {
+            assert_eq!(fs::metadata(dir.join(file)).unwrap().permissions().mode() & 0o777, mode, "{file}");
+        }
+    }
+}
