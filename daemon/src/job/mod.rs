@@ -247,9 +247,6 @@ impl Job {
         if state.salvage {
             return state.checkpoint.unsent().map(Message::Checkpoint);
         }
-        if let Some(rejected) = state.rejected.unsent() {
-            return Some(Message::Rejected(rejected));
-        }
         if let Some(accepted) = state.accepted.unsent() {
             return Some(Message::Accepted(accepted));
         }
@@ -262,8 +259,12 @@ impl Job {
         if let Some(checkpoint) = state.checkpoint.unsent() {
             return Some(Message::Checkpoint(checkpoint));
         }
-        // The server refuses a result before the last line is stored.
-        if all_acked { state.result.unsent().map(Message::Result) } else { None }
+        // Both end the job: the server takes no line after them.
+        if !all_acked {
+            return None;
+        }
+        let rejected = state.rejected.unsent().map(Message::Rejected);
+        rejected.or_else(|| state.result.unsent().map(Message::Result))
     }
 
     pub(crate) fn held(&self) -> HeldJob {

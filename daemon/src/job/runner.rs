@@ -59,11 +59,9 @@ async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver
         }
     };
     context.log.flush().await;
-    if let Err(Failure::Infrastructure(detail)) = &ended
-        && job.machine().stopped().is_none()
-    {
+    if let Some((reason, detail)) = given_back(&job, &ended) {
         tracing::warn!(job = %job.assign.job_id, detail, "job given back");
-        job.reject(RejectReason::Infrastructure, detail.clone());
+        job.reject(reason, detail);
         return;
     }
     let (state, timings) = context.take_ledger();
@@ -116,6 +114,26 @@ fn lease_end(job: &Job, terms: Terms) -> Instant {
     since + lease.saturating_sub(LEASE_MARGIN.min(lease / LEASE_SHARE))
 }
 
+/// Why another daemon is to have the job: nothing was changed, and it is none of the job's own doing.
+fn given_back(job: &Job, ended: &Result<Payload, Failure>) -> Option<(RejectReason, String)> {
+    let machine = job.machine();
+    let Err(failure) = ended else { return None };
+    if machine.permitted() {
+        return None;
+    }
+    let reason = match (machine.stopped(), failure) {
+        (None, Failure::Infrastructure(detail)) => return Some((RejectReason::Infrastructure, detail.clone())),
+        (Some(Cause::ContactLost), _) => RejectReason::Infrastructure,
+        (Some(Cause::Shutdown | Cause::KeyRevoked), _) => RejectReason::Draining,
+        _ => return None,
+    };
+    Some((reason, stop_reason(job)))
+}
+
+fn stop_reason(job: &Job) -> String {
+    job.stops().borrow().as_ref().map(|s| s.reason.clone()).unwrap_or_default()
+}
+
 /// What the engine's end means for the job, given why it was stopped, if it was.
 fn outcome(job: &Job, ended: Result<Payload, Failure>) -> JobResult {
     let failed = |outcome: Outcome, error: String, code: JobErrorCode| JobResult {
@@ -133,7 +151,7 @@ fn outcome(job: &Job, ended: Result<Payload, Failure>) -> JobResult {
         Err(failure) => failure,
     };
     let none = JobErrorCode::Unspecified;
-    let mut reason = job.stops().borrow().as_ref().map(|s| s.reason.clone()).unwrap_or_default();
+    let mut reason = stop_reason(job);
     if let (Failure::Job { error, .. }, true) = (&failure, machine.stopped().is_some()) {
         let colon = if reason.is_empty() { "" } else { ": " };
         reason = format!("{reason}{colon}{error}");
@@ -144,8 +162,6 @@ fn outcome(job: &Job, ended: Result<Payload, Failure>) -> JobResult {
             failed(Outcome::Canceled, error, none)
         }
         (Some(Cause::TimeLimit), _) => failed(Outcome::Failed, reason, none),
-        // Nothing was changed: the server may give the job to another daemon.
-        (Some(_), _) if !machine.permitted() => failed(Outcome::Lost, reason, none),
         (Some(_), _) => failed(Outcome::Failed, reason, none),
         (None, Failure::Job { error, code }) => failed(Outcome::Failed, error, code),
         (None, Failure::Lost(error)) => failed(Outcome::Lost, error, none),

@@ -21,6 +21,7 @@ use crate::Error;
 use crate::job::runner::Terms;
 
 const REGISTER_LIMIT: Duration = Duration::from_secs(30);
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const QUEUE: usize = 8;
 const DEFAULT_CREDIT: u64 = 256 * 1024;
 const DEFAULT_LOG_LIMIT: u64 = 1024 * 1024;
@@ -97,6 +98,9 @@ pub(super) async fn serve(
     stream.begin(&registered, client);
     let end = stream.run(&registered, stopping).await;
     let revoked = stream.revoked;
+    if matches!(end, Ok(Ok(End::Stopped) | Err(_))) {
+        stream.close().await;
+    }
     session.way.send_replace(Way::Broken);
     match end {
         Err(_) if revoked => Err(Error::KeyRevoked),
@@ -192,6 +196,16 @@ impl Stream<'_> {
                     return Ok(self.ended("nothing was heard from the server for too long"));
                 }
             }
+        }
+    }
+
+    /// Ends our side, and waits a little for the other: what was said last is to arrive.
+    async fn close(self) {
+        let Self { mut inbound, outbound, .. } = self;
+        drop(outbound);
+        let ended = async { while let Ok(Some(_)) = inbound.message().await {} };
+        if tokio::time::timeout(CLOSE_LIMIT, ended).await.is_err() {
+            tracing::debug!("the server didn't end the stream");
         }
     }
 

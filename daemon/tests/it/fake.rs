@@ -16,8 +16,8 @@ use orgplane_proto::provisioner::v1::server_message::Message as Say;
 use orgplane_proto::provisioner::v1::{
     Ack, ApplyVerdict, Assign, BuildJob, Checkpoint, DaemonMessage, Discovered, DownloadRequest, DownloadResponse,
     HeartbeatAck, ImportJob, JobMetadata, ListProvisionerDaemonsRequest, ListProvisionerDaemonsResponse, LogEntry,
-    Reference, Register, Registered, Result as JobResult, ResultStored, ServerMessage, StateReference, UploadRequest,
-    UploadResponse, Verdict, WorkspaceTransition, assign, upload_request,
+    Reference, Register, Registered, Rejected, Result as JobResult, ResultStored, ServerMessage, StateReference,
+    UploadRequest, UploadResponse, Verdict, WorkspaceTransition, assign, upload_request,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
@@ -36,6 +36,8 @@ type Blobs = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 /// One stream of a daemon, seen from the server.
 pub(crate) struct Peer {
     pub(crate) register: Register,
+    /// It answers heartbeats.
+    pub(crate) renews: bool,
     pub(crate) from: mpsc::Receiver<DaemonMessage>,
     to: mpsc::Sender<Result<ServerMessage, Status>>,
 }
@@ -75,7 +77,7 @@ impl ProvisionerDaemonService for Service {
             };
             let to_peer = to.clone();
             drop(to);
-            if peers.send(Peer { register, from, to: to_peer }).await.is_err() {
+            if peers.send(Peer { register, renews: true, from, to: to_peer }).await.is_err() {
                 return;
             }
             while let Ok(Some(message)) = inbound.message().await {
@@ -246,6 +248,8 @@ pub(crate) struct Story {
     pub(crate) discovered: Option<Discovered>,
     pub(crate) asked: Option<i32>,
     pub(crate) checkpoints: Vec<StateReference>,
+    pub(crate) rejected: Option<Rejected>,
+    pub(crate) draining: bool,
     pub(crate) result: Option<JobResult>,
 }
 
@@ -282,7 +286,10 @@ impl Peer {
         let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
         while story.result.is_none() && !enough(story) {
             match self.hear().await.expect("the stream goes on") {
+                Message::Heartbeat(_) if !self.renews => {}
                 Message::Heartbeat(_) => self.say(Say::HeartbeatAck(HeartbeatAck {})).await,
+                Message::Draining(_) => story.draining = true,
+                Message::Rejected(rejected) => story.rejected = Some(rejected),
                 Message::Accepted(_) => story.accepted = true,
                 Message::Discovered(discovered) => story.discovered = Some(discovered),
                 Message::Logs(logs) => {
@@ -308,7 +315,7 @@ impl Peer {
                     let (job_id, lease_id) = (job_id.clone(), lease_id.clone());
                     self.say(Say::ResultStored(ResultStored { job_id, lease_id })).await;
                 }
-                other => panic!("unexpected: {other:?}"),
+                other @ Message::Register(_) => panic!("unexpected: {other:?}"),
             }
         }
     }

@@ -174,30 +174,28 @@ async fn without_contact_a_job_is_interrupted_before_its_lease_ends() {
     let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
     let mut story = Story::default();
     peer.say(Say::Assign(job.clone())).await;
-    // No HeartbeatAck from here on, but logs are acknowledged.
+    peer.renews = false;
     let begun = tokio::time::Instant::now();
-    while story.result.is_none() {
-        let before = peer.hear().await.unwrap();
-        match before {
-            Message::Result(result) => story.result = Some(result),
-            Message::Logs(logs) => {
-                let log_number = logs.first_number + logs.entries.len() as i64 - 1;
-                let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
-                let ack = orgplane_proto::provisioner::v1::Ack {
-                    job_id,
-                    lease_id,
-                    log_number,
-                    state_serial: 0,
-                    log_credit: 1000,
-                };
-                peer.say(Say::Ack(ack)).await;
-            }
-            _ => {}
-        }
-    }
+    peer.follow(&job, &mut story, |s| s.rejected.is_some()).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
-    assert_eq!(story.result().outcome(), Outcome::Lost);
-    assert!(story.result().error.contains("no contact"), "{}", story.result().error);
+    let rejected = story.rejected.unwrap();
+    assert_eq!(rejected.reason(), RejectReason::Infrastructure);
+    assert!(rejected.detail.contains("no contact"), "{}", rejected.detail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_daemon_gives_back_what_changed_nothing() {
+    let mut server = Server::start().await;
+    let (stop, daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut story, |s| !s.logs.is_empty()).await;
+    stop.interrupt.cancel();
+    peer.follow(&job, &mut story, |s| s.rejected.is_some()).await;
+    assert_eq!(story.rejected.unwrap().reason(), RejectReason::Draining);
+    daemon.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,15 +208,8 @@ async fn a_drained_daemon_ends_after_its_jobs() {
     peer.say(Say::Assign(job.clone())).await;
     peer.follow(&job, &mut story, |s| !s.logs.is_empty()).await;
     stop.drain.cancel();
-    while !matches!(peer.hear().await, Some(Message::Draining(_))) {}
-    // What came while we waited for the word is asked for again.
-    drop(peer);
-    let mut peer = server.peer().await;
-    let next_log_number = story.logs.len() as i64 + 1;
-    let resumed = ResumedJob { job_id: job.job_id.clone(), lease_id: job.lease_id.clone(), next_log_number };
-    peer.say(Say::Registered(Registered { resumed: vec![resumed], ..terms() })).await;
-    while !matches!(peer.hear().await, Some(Message::Draining(_))) {}
     peer.follow(&job, &mut story, |_| false).await;
+    assert!(story.draining);
     assert_eq!(story.result().outcome(), Outcome::Succeeded);
     daemon.await.unwrap().unwrap();
 }
@@ -233,7 +224,7 @@ async fn a_revoked_key_interrupts_the_jobs_and_ends_the_daemon() {
     peer.say(Say::Assign(job.clone())).await;
     peer.follow(&job, &mut story, |s| !s.logs.is_empty()).await;
     peer.say(Say::GoAway(GoAway { reason: GoAwayReason::KeyRevoked.into(), retry_after: None })).await;
-    peer.follow(&job, &mut story, |_| false).await;
-    assert_eq!(story.result().outcome(), Outcome::Lost);
+    peer.follow(&job, &mut story, |s| s.rejected.is_some()).await;
+    assert_eq!(story.rejected.unwrap().reason(), RejectReason::Draining);
     assert!(matches!(daemon.await.unwrap(), Err(Error::KeyRevoked)));
 }
