@@ -33,7 +33,7 @@ struct Index {
     overflowed: bool,
 }
 
-/// Where a line is, and how long its output is.
+/// Where a line is, and how long its output is with its end: empty lines use credit too.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     start: u64,
@@ -72,7 +72,7 @@ impl Spool {
         for entry in entries {
             let before = bytes.len();
             entry.encode_length_delimited(&mut bytes).map_err(std::io::Error::other)?;
-            places.push(Place { start: at, output: entry.output.len() as u64 });
+            places.push(Place { start: at, output: entry.output.len() as u64 + 1 });
             at += (bytes.len() - before) as u64;
         }
         self.file.write_all_at(&bytes, start)?;
@@ -173,14 +173,14 @@ mod tests {
 
     #[test]
     fn lines_are_sent_within_the_credit_and_again_after_a_reconnect() {
-        let (_dir, spool) = spool(8);
+        let (_dir, spool) = spool(10);
         spool.append(&[line("aaaa"), line("bbbb"), line("cccc")], false).unwrap();
         assert_eq!(spool.last(), 7);
         let batch = spool.take().unwrap();
         assert_eq!(batch.first, 5);
         assert_eq!(spool.read(&batch).unwrap(), [line("aaaa"), line("bbbb")]);
         assert_eq!(spool.take(), None, "the credit is used up");
-        spool.ack(5, 8);
+        spool.ack(5, 10);
         assert_eq!(spool.read(&spool.take().unwrap()).unwrap(), [line("cccc")]);
         spool.rewind(6, 1000);
         let again = spool.take().unwrap();

@@ -38,6 +38,8 @@ pub(crate) struct Peer {
     pub(crate) register: Register,
     /// It answers heartbeats.
     pub(crate) renews: bool,
+    /// What it says to apply requests.
+    pub(crate) verdict: Verdict,
     pub(crate) from: mpsc::Receiver<DaemonMessage>,
     to: mpsc::Sender<Result<ServerMessage, Status>>,
 }
@@ -77,7 +79,7 @@ impl ProvisionerDaemonService for Service {
             };
             let to_peer = to.clone();
             drop(to);
-            if peers.send(Peer { register, renews: true, from, to: to_peer }).await.is_err() {
+            if peers.send(Peer { register, renews: true, verdict: Verdict::Go, from, to: to_peer }).await.is_err() {
                 return;
             }
             while let Ok(Some(message)) = inbound.message().await {
@@ -302,8 +304,10 @@ impl Peer {
                 Message::ApplyRequest(request) => {
                     story.asked = Some(request.daily_cost);
                     let (job_id, lease_id) = (job_id.clone(), lease_id.clone());
-                    let verdict = Verdict::Go.into();
-                    self.say(Say::ApplyVerdict(ApplyVerdict { job_id, lease_id, verdict, ..Default::default() })).await;
+                    let verdict = self.verdict.into();
+                    let (consumed, budget) = (9, 10);
+                    let verdict = ApplyVerdict { job_id, lease_id, verdict, consumed, budget };
+                    self.say(Say::ApplyVerdict(verdict)).await;
                 }
                 Message::Checkpoint(Checkpoint { state, .. }) => {
                     story.checkpoints.push(state.unwrap());

@@ -6,9 +6,10 @@ use orgplane_daemon::{EngineKind, Error, Secret};
 use orgplane_proto::provisioner::v1::daemon_message::Message;
 use orgplane_proto::provisioner::v1::server_message::Message as Say;
 use orgplane_proto::provisioner::v1::{
-    Cancel, GoAway, GoAwayReason, LeaseLost, LostJob, Outcome, Registered, RejectReason, ResumedJob,
-    WorkspaceTransition,
+    Cancel, GoAway, GoAwayReason, JobErrorCode, LeaseLost, LostJob, Outcome, Registered, RejectReason, ResumedJob,
+    Verdict, WorkspaceTransition,
 };
+use tokio::io::AsyncWriteExt as _;
 use tonic::Status;
 
 use crate::fake::{Server, Story, eventually, job_dirs, terms};
@@ -227,4 +228,51 @@ async fn a_revoked_key_interrupts_the_jobs_and_ends_the_daemon() {
     peer.follow(&job, &mut story, |s| s.rejected.is_some()).await;
     assert_eq!(story.rejected.unwrap().reason(), RejectReason::Draining);
     assert!(matches!(daemon.await.unwrap(), Err(Error::KeyRevoked)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_over_its_time_limit_fails() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let mut job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
+    job.time_limit = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let story = peer.run(&job).await;
+    assert_eq!(story.result().outcome(), Outcome::Failed);
+    assert!(story.result().error.contains("time limit of 1 seconds"), "{}", story.result().error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_quota_nothing_is_applied() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let script = r#"{"start": {"apply": true, "daily_cost": 5, "after_permit": [{"output": "applied"}]}}"#;
+    let job = server.build("echo", &[("echo.json", script)], WorkspaceTransition::Start, None);
+    peer.verdict = Verdict::OverQuota;
+    let story = peer.run(&job).await;
+    assert_eq!((story.asked, story.count("applied"), story.count("9 of 10")), (Some(5), 0, 1));
+    assert_eq!(story.result().error_code(), JobErrorCode::InsufficientQuota);
+    assert_eq!(story.result().error, "insufficient quota");
+
+    peer.verdict = Verdict::Canceled;
+    let job = server.build("echo", &[("echo.json", script)], WorkspaceTransition::Start, None);
+    let story = peer.run(&job).await;
+    assert_eq!((story.result().outcome(), story.count("applied")), (Outcome::Canceled, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_isnt_grpc_is_tried_again() {
+    let server = Server::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = server.config(EngineKind::Echo);
+    config.url = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, daemon) = server.daemon_with(config);
+    for _ in 0..3 {
+        let (mut socket, _) = tokio::time::timeout(Duration::from_secs(30), listener.accept()).await.unwrap().unwrap();
+        let page = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n502";
+        socket.write_all(page).await.unwrap();
+    }
+    stop.drain.cancel();
+    daemon.await.unwrap().unwrap();
 }
