@@ -39,43 +39,55 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// The text for people.
+/// The text for people: what to do, where that is known, then what failed and why, then the fields that break rules.
 pub(crate) fn render(error: &anyhow::Error) -> String {
-    let mut lines: Vec<String> = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
     let mut details = String::new();
     for cause in error.chain() {
-        let line = match cause.downcast_ref::<Status>() {
+        let status = cause.downcast_ref::<Status>();
+        let part = match status {
             Some(status) => {
                 details = status_details(status);
-                status_line(status)
+                parts.splice(0..0, advice(status).map(str::to_owned));
+                meaning(status)
             }
             None => cause.to_string(),
         };
-        if !lines.iter().any(|earlier| earlier.contains(&line)) {
-            lines.push(line);
+        if !parts.iter().any(|earlier| earlier.contains(&part)) {
+            parts.push(part);
         }
-        if cause.is::<Status>() {
+        // What is below a status says the same in other words.
+        if status.is_some() {
             break;
         }
     }
-    printable(&format!("{}{details}", lines.join(": ")))
+    printable(&format!("{}{details}", parts.join(": ")))
 }
 
-fn status_line(status: &Status) -> String {
-    let message = status.message();
+/// What a person can do about a failed call.
+fn advice(status: &Status) -> Option<&'static str> {
     match status.code() {
-        Code::Unauthenticated => format!("sign in with `orgplane login <url>`, or give --token: {message}"),
-        Code::PermissionDenied => format!("ask an administrator for the permission: {message}"),
-        Code::DeadlineExceeded | Code::Cancelled if message.is_empty() || message.starts_with("Timeout") => {
-            "try again: the server didn't answer in time".to_owned()
+        Code::Unauthenticated => Some("sign in with `orgplane login <url>`, or give --token"),
+        Code::PermissionDenied => Some("ask an administrator for the permission"),
+        Code::DeadlineExceeded | Code::Unavailable | Code::Cancelled => Some("try again"),
+        Code::Unknown | Code::Internal if !is_ours(status) => {
+            Some("check --url: what answers there is no Orgplane server")
         }
-        Code::Unavailable => format!("try again: {message}"),
-        Code::Unknown | Code::Internal if message.contains("HTTP status code") || message.contains("content-type") => {
-            format!("check --url: what answered there is no Orgplane server ({message})")
-        }
-        _ if message.is_empty() => status.code().description().to_owned(),
-        _ => message.to_owned(),
+        _ => None,
     }
+}
+
+fn meaning(status: &Status) -> String {
+    match (status.code(), status.message()) {
+        (Code::DeadlineExceeded | Code::Cancelled, _) => "the server didn't answer in time".to_owned(),
+        (code, "") => code.description().to_owned(),
+        (_, message) => message.to_owned(),
+    }
+}
+
+/// Whether the server said why; proxies and other programs don't.
+fn is_ours(status: &Status) -> bool {
+    status.get_details_error_info().is_some_and(|info| info.domain == orgplane_proto::ERROR_DOMAIN)
 }
 
 /// One line for each field that breaks a rule.
@@ -109,8 +121,13 @@ mod tests {
 
     #[test]
     fn the_first_line_says_what_to_do() {
-        let error = anyhow::Error::from(Status::unauthenticated("You are signed out."));
-        assert!(render(&error).starts_with("sign in with `orgplane login"), "{}", render(&error));
+        let signed_out =
+            Err::<(), _>(Status::unauthenticated("You are signed out.")).context("can't list").unwrap_err();
+        let text = render(&signed_out);
+        assert!(text.starts_with("sign in with `orgplane login"), "{text}");
+        assert!(text.ends_with(": can't list: You are signed out."), "{text}");
+        let page = anyhow::Error::from(Status::unknown("grpc-status header missing, mapped from HTTP status code 404"));
+        assert!(render(&page).starts_with("check --url"), "{}", render(&page));
         assert_eq!(exit_code(&Usage::new("x").into()), ExitCode::from(2));
     }
 
