@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::background::{heartbeat, lease_reaper};
 use crate::dispatch::Dispatcher;
+use crate::dispatch::sql::SqlQueue;
 use crate::grpc;
 use crate::options::Options;
 use crate::service::Service;
+use crate::service::assignment::Assembler;
 use crate::store::Store;
 use crate::store::error::Open;
 use crate::store::sealed::Sealer;
@@ -28,10 +31,13 @@ impl Server {
         let key_file = options.sealing_key_file.clone().unwrap_or_else(|| options.data_dir.join("sealing.key"));
         let sealer = Sealer::from_file(&key_file)?;
         let store = Store::open(&options.database_url.0, sealer).await?;
-        let dispatcher = Arc::new(Dispatcher::default());
+        let queue = Arc::new(SqlQueue::new(store.clone(), (&options.provisioners).into()));
+        let dispatcher = Arc::new(Dispatcher::new(queue, &options.provisioners));
         let service = Arc::new(Service::new(store, dispatcher, options.provisioners.clone()));
         service.default_organization_ensure().await.map_err(Open::Store)?;
-        Ok(Self { service, stop: CancellationToken::new() })
+        let stop = CancellationToken::new();
+        start_work(&service, &stop);
+        Ok(Self { service, stop })
     }
 
     /// The gRPC services behind their layers: to be served on a listener, and to be called in process by the gateway.
@@ -49,6 +55,17 @@ impl Server {
 
     /// Tells daemons to go elsewhere and ends the background work.
     pub async fn stop(&self) {
+        self.service.dispatcher.drain();
         self.stop.cancel();
     }
+}
+
+/// Everything that runs without being called.
+pub(crate) fn start_work(service: &Service, stop: &CancellationToken) {
+    let (store, dispatcher, options) = (&service.store, &service.dispatcher, &service.provisioners);
+    let assembler = Assembler::new(store.clone(), options.job_time_limit);
+    let handing_out = (dispatcher.clone(), stop.clone());
+    tokio::spawn(async move { handing_out.0.run(&assembler, handing_out.1).await });
+    tokio::spawn(heartbeat::run(store.clone(), dispatcher.clone(), options.heartbeat, stop.clone()));
+    tokio::spawn(lease_reaper::run(store.clone(), dispatcher.clone(), options.clone(), stop.clone()));
 }

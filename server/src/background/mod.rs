@@ -1,2 +1,5 @@
 //! Reconcilers: they take no input and look at the world anew in each pass, so that a restart, a second server and the
 //! normal course run the same code.
+
+pub mod heartbeat;
+pub mod lease_reaper;

@@ -1,25 +1,280 @@
 //! Hands jobs to daemons: sessions, matching, claiming, pushing. Works over the narrow `JobQueue`, so that its rules can be
 //! tested without a database.
 
+pub mod assignment;
 pub mod memory;
 pub mod queue;
+mod registry;
+pub mod session;
 pub mod sql;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::error::ProtocolFault;
+use crate::domain::id::{DaemonId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
+use crate::domain::job::{Claimed, Finished, Group, Hold, Rejection, Report};
+use crate::domain::{Error, Result};
+use crate::options::Provisioners;
+use assignment::Assemble;
+use queue::JobQueue;
+use registry::Registry;
+pub use registry::SessionId;
+use session::{Command, Identity, Outbox};
 
 /// Knows the connected daemons and gives them what they can do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dispatcher {
+    queue: Arc<dyn JobQueue>,
+    registry: Registry,
     work: Notify,
+    poll_interval: Duration,
+    /// How long a daemon that gave a job back gets none.
+    back_off: Duration,
 }
 
 impl Dispatcher {
+    /// Over a queue.
+    #[must_use]
+    pub fn new(queue: Arc<dyn JobQueue>, options: &Provisioners) -> Self {
+        Self {
+            queue,
+            registry: Registry::new(options.contact_lost_after),
+            work: Notify::new(),
+            poll_interval: options.poll_interval,
+            back_off: options.heartbeat,
+        }
+    }
+
+    /// The jobs.
+    #[must_use]
+    pub fn queue(&self) -> &dyn JobQueue {
+        &*self.queue
+    }
+
     /// Looks for work at once: a job was made, or a slot got free. Call it after the commit.
     pub fn wake(&self) {
         self.work.notify_one();
+    }
+
+    /// Hands out jobs until it is stopped. A failing database is tried again at the next wake-up or poll.
+    pub async fn run(&self, assembler: &dyn Assemble, stop: CancellationToken) {
+        loop {
+            // Registered before looking, so that a job that comes while looking isn't overlooked.
+            let woken = self.work.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if let Err(error) = self.pass(assembler).await {
+                tracing::warn!(error = %error, "can't hand out jobs now");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = woken => {}
+                () = tokio::time::sleep(self.poll_interval) => {}
+            }
+        }
+    }
+
+    /// Gives every job that somebody has room for to them.
+    pub(crate) async fn pass(&self, assembler: &dyn Assemble) -> Result<()> {
+        let organizations = self.registry.organizations_with_room();
+        if organizations.is_empty() {
+            return Ok(());
+        }
+        for group in self.queue.groups(&organizations).await? {
+            while self.fill(&group, assembler).await? {}
+        }
+        Ok(())
+    }
+
+    /// One claim for a group; true when there may be more jobs and more room.
+    async fn fill(&self, group: &Group, assembler: &dyn Assemble) -> Result<bool> {
+        let slots = self.registry.slots(group);
+        if slots.is_empty() {
+            return Ok(false);
+        }
+        let claimed = self.queue.claim(group, &slots).await?;
+        let more = claimed.len() == slots.len();
+        let mut given = Vec::with_capacity(claimed.len());
+        for claimed in claimed {
+            if self.registry.give(&claimed) {
+                given.push(claimed);
+            } else {
+                self.queue.give_back(&claimed.hold, Rejection::Draining).await?;
+            }
+        }
+        self.push(given, assembler).await?;
+        Ok(more)
+    }
+
+    async fn push(&self, given: Vec<Claimed>, assembler: &dyn Assemble) -> Result<()> {
+        if given.is_empty() {
+            return Ok(());
+        }
+        let assembled = match assembler.assemble(&given).await {
+            Ok(assembled) => assembled,
+            Err(error) => {
+                for claimed in given {
+                    self.take_back(&claimed).await;
+                }
+                return Err(error);
+            }
+        };
+        for (claimed, assignment) in given.into_iter().zip(assembled) {
+            match assignment {
+                Ok(assignment) => {
+                    if !self.registry.tell(claimed.worker, Command::Assign(Box::new(assignment))) {
+                        self.take_back(&claimed).await;
+                    }
+                }
+                Err(reason) => {
+                    self.queue.fail(&claimed.hold, &reason).await?;
+                    self.registry.forget(claimed.worker, &claimed.hold);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For a job that its daemon never saw. Should this fail, the lease lapses and the reaper does it.
+    async fn take_back(&self, claimed: &Claimed) {
+        self.registry.forget(claimed.worker, &claimed.hold);
+        if let Err(error) = self.queue.give_back(&claimed.hold, Rejection::Draining).await {
+            tracing::warn!(job = %claimed.hold.job, error = %error, "can't take an assigned job back; its lease will lapse");
+        }
+    }
+
+    /// Refuses a name that another connected daemon of the organization has.
+    ///
+    /// # Errors
+    /// [`ProtocolFault::NameInUse`].
+    pub fn check_name(&self, organization: OrganizationId, name: &str, instance: &str) -> Result<()> {
+        self.registry.check_name(organization, name, instance)
+    }
+
+    /// Adds a session with the jobs that its daemon still has; an earlier one of the same daemon is superseded.
+    ///
+    /// # Errors
+    /// [`ProtocolFault::NameInUse`].
+    pub fn attach(&self, identity: Identity, holds: Vec<Hold>) -> Result<(SessionId, Outbox)> {
+        let attached = self.registry.attach(identity, holds)?;
+        self.wake();
+        Ok(attached)
+    }
+
+    /// Removes a session. Its leases go on until they lapse or its daemon comes back.
+    pub fn detach(&self, id: SessionId) {
+        self.registry.detach(id);
+    }
+
+    /// Something was heard of a daemon.
+    pub fn heard(&self, id: SessionId) {
+        self.registry.with(id, session::Session::hear);
+    }
+
+    /// A daemon says how many jobs more it would take.
+    pub fn offered(&self, id: SessionId, free_slots: u32) {
+        if self.registry.with(id, |session| session.offer(free_slots)).is_some() && free_slots > 0 {
+            self.wake();
+        }
+    }
+
+    /// A daemon takes no more jobs.
+    pub fn draining(&self, id: SessionId) {
+        self.registry.with(id, |session| session.draining = true);
+    }
+
+    /// Tells a session something.
+    pub fn tell(&self, id: SessionId, command: Command) {
+        self.registry.with(id, |session| session.push(command));
+    }
+
+    /// The lease under which a daemon sent something about a job, checked: it must have been given the job in this
+    /// session, or brought it along.
+    ///
+    /// # Errors
+    /// [`ProtocolFault::ForeignJob`].
+    pub fn check_own(&self, id: SessionId, hold: &Hold) -> Result<()> {
+        match self.registry.lease_of(id, hold.job) {
+            Some(lease) if lease == hold.lease => Ok(()),
+            Some(_) => Err(Error::LeaseLost(hold.job)),
+            None => Err(Error::Protocol(ProtocolFault::ForeignJob(hold.job))),
+        }
+    }
+
+    /// A daemon gives a job back.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached.
+    pub async fn rejected(&self, id: SessionId, hold: &Hold, reason: Rejection) -> Result<()> {
+        self.queue.give_back(hold, reason).await?;
+        self.registry.reject(id, hold, reason, self.back_off);
+        self.wake();
+        Ok(())
+    }
+
+    /// A daemon hands in a job's result.
+    ///
+    /// # Errors
+    /// Those of [`JobQueue::finish`].
+    pub async fn finished(&self, id: SessionId, hold: &Hold, report: &Report) -> Result<Finished> {
+        // A renewal that finds the lease ended in the meantime mustn't take that for a loss.
+        self.registry.with(id, |session| session.ending(hold, true));
+        match self.queue.finish(hold, report).await {
+            Ok(finished) => {
+                self.registry.forget(id.daemon, hold);
+                self.wake();
+                Ok(finished)
+            }
+            Err(error) => {
+                self.registry.with(id, |session| session.ending(hold, false));
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells the daemon that has a job to stop it; false when it isn't connected here. It is told when it comes back.
+    pub fn cancel(&self, hold: &Hold) -> bool {
+        self.registry.cancel(hold)
+    }
+
+    /// Ends the sessions of a key that is good no more.
+    pub fn key_revoked(&self, key: ProvisionerKeyId) {
+        self.registry.end_where(|identity| identity.key == key);
+    }
+
+    /// The secrets of keys that the connected daemons showed.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<ProvisionerKeySecretId> {
+        self.registry.secrets()
+    }
+
+    /// Ends the sessions that showed this secret: it is good no more.
+    pub fn secret_ended(&self, secret: ProvisionerKeySecretId) {
+        self.registry.end_where(|identity| identity.secret == secret);
+    }
+
+    /// Asks all daemons to go elsewhere: this server ends.
+    pub fn drain(&self) {
+        self.registry.drain();
+    }
+
+    /// Renews the leases of all daemons that were heard of since the last time, in one statement, and tells them. The
+    /// daemons.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached; nobody is told anything then.
+    pub async fn renew(&self) -> Result<Vec<DaemonId>> {
+        let round = self.registry.round();
+        let live = if round.holds().is_empty() { Vec::new() } else { self.queue.renew(round.holds()).await? };
+        self.registry.renewed(&round, &live);
+        Ok(round.daemons())
     }
 }

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod email;
 pub mod engine;
 pub mod error;
+pub mod go_duration;
 pub mod id;
 pub mod job;
 pub mod member;

@@ -2,15 +2,20 @@
 
 mod auth;
 mod convert;
+mod deadline;
 mod file;
 mod member;
 mod organization;
+mod provisioner_daemon;
+mod provisioner_job;
 mod provisioner_key;
 mod session;
 pub mod status;
 mod template;
 mod template_version;
 mod user;
+mod workspace;
+mod workspace_build;
 
 use std::sync::Arc;
 
@@ -19,6 +24,8 @@ use orgplane_proto::identity::v1::session_service_server::SessionServiceServer;
 use orgplane_proto::identity::v1::user_service_server::UserServiceServer;
 use orgplane_proto::organization::v1::member_service_server::MemberServiceServer;
 use orgplane_proto::organization::v1::organization_service_server::OrganizationServiceServer;
+use orgplane_proto::provisioner::v1::provisioner_daemon_service_server::ProvisionerDaemonServiceServer;
+use orgplane_proto::provisioner::v1::provisioner_job_service_server::ProvisionerJobServiceServer;
 use orgplane_proto::provisioner::v1::provisioner_key_service_server::ProvisionerKeyServiceServer;
 use orgplane_proto::template::v1::file_service_server::FileServiceServer;
 use orgplane_proto::template::v1::template_service_server::TemplateServiceServer;
@@ -50,6 +57,11 @@ fn parts<T>(request: Request<T>) -> Result<(Caller, T), tonic::Status> {
 pub fn router(service: Arc<Service>) -> axum::Router {
     let api = Api(service.clone());
     let routes = Routes::default()
+        .add_service(
+            ProvisionerDaemonServiceServer::new(api.clone())
+                .max_decoding_message_size(provisioner_daemon::LARGEST_MESSAGE),
+        )
+        .add_service(ProvisionerJobServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(FileServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(TemplateServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(TemplateVersionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
@@ -65,5 +77,3 @@ pub fn router(service: Arc<Service>) -> axum::Router {
 
 #[cfg(test)]
 mod tests;
-mod workspace;
-mod workspace_build;

@@ -1,43 +1,104 @@
 //! Jobs, as those see them who look at what the jobs are for.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Service;
-use crate::domain::Result;
-use crate::domain::id::JobId;
-use crate::domain::job::{CancelOutcome, Status};
+use crate::domain::id::{DaemonId, JobId, OrganizationId};
+use crate::domain::job::{CancelOutcome, Group, Standing, Status, Taker, standings};
+use crate::domain::{Result, Timestamp};
 use crate::store;
-use crate::store::entity::provisioner_job;
+use crate::store::entity::{provisioner_daemon, provisioner_job};
 
 /// A job with what clients are told about it.
 #[derive(Debug, Clone)]
 pub struct JobView {
     /// The job.
     pub job: provisioner_job::Model,
-    /// Its log reached its cap and was cut.
+    /// Its place while it waits.
+    pub standing: Standing,
+    /// Its log was cut.
     pub logs_overflowed: bool,
+    /// Who could take it, while it waits.
+    pub matched: Option<Matched>,
+}
+
+/// The daemons that could take a job.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Matched {
+    /// All, by age.
+    pub daemons: Vec<DaemonId>,
+    /// How many of them are connected.
+    pub available: i32,
+    /// When one of them was last heard of.
+    pub most_recently_seen: Option<Timestamp>,
 }
 
 impl Service {
-    /// These jobs by their ids.
-    pub(super) async fn job_views(&self, ids: Vec<JobId>) -> Result<BTreeMap<JobId, JobView>> {
-        let overflowed = store::provisioner_job::overflowed(&self.store, ids.clone()).await?;
+    /// Jobs with what clients are told about them, by their ids, in a constant number of queries.
+    pub(super) async fn job_views(&self, ids: Vec<JobId>) -> Result<HashMap<JobId, JobView>> {
         let jobs = store::provisioner_job::find_many(&self.store, ids).await?;
+        let views = self.views_of(jobs).await?;
+        Ok(views.into_iter().map(|view| (view.job.id, view)).collect())
+    }
+
+    /// The same for jobs that were read already, in their order.
+    pub(super) async fn views_of(&self, jobs: Vec<provisioner_job::Model>) -> Result<Vec<JobView>> {
+        let overflowed = store::provisioner_job::overflowed(&self.store, jobs.iter().map(|job| job.id).collect());
+        let overflowed = overflowed.await?;
+        let waiting = jobs.iter().filter(|job| job.status == Status::Pending);
+        let organizations: HashSet<_> = waiting.map(|job| job.organization_id).collect();
+        let organizations: Vec<OrganizationId> = organizations.into_iter().collect();
+        let (daemons, places, live_since) = if organizations.is_empty() {
+            (Vec::new(), HashMap::new(), Timestamp(0))
+        } else {
+            let live_since = self.store.now().await?.minus(self.provisioners.contact_lost_after);
+            let waiting = store::provisioner_job::waiting(&self.store, &organizations).await?;
+            let daemons = store::provisioner_daemon::of_organizations(&self.store, organizations).await?;
+            let live = daemons.iter().filter(|daemon| daemon.last_seen_at >= Some(live_since));
+            let places = standings(&waiting, &live.map(taker).collect::<Vec<_>>());
+            (daemons, places, live_since)
+        };
         let view = |job: provisioner_job::Model| {
-            let logs_overflowed = overflowed.contains(&job.id);
-            (job.id, JobView { job, logs_overflowed })
+            let pending = job.status == Status::Pending;
+            JobView {
+                standing: places.get(&job.id).copied().filter(|_| pending).unwrap_or_default(),
+                logs_overflowed: overflowed.contains(&job.id),
+                matched: pending.then(|| matched(&job, &daemons, live_since)),
+                job,
+            }
         };
         Ok(jobs.into_iter().map(view).collect())
     }
 
-    /// Wants a job to stop, if it is in the expected status where one is named; its daemon is told at once.
+    /// Wants a job to stop, if it is in the expected status where one is named. Whoever calls has authorized this.
     pub(super) async fn job_stop(&self, id: JobId, expected: Option<Status>) -> Result<()> {
-        let tx = self.store.begin().await?;
-        let outcome = store::job_queue::request_cancel(&tx, id, expected, (&self.provisioners).into()).await?;
-        tx.commit().await?;
-        if let CancelOutcome::Canceling(hold) = outcome {
-            self.dispatcher.cancel(&hold);
+        match self.dispatcher.queue().request_cancel(id, expected).await? {
+            CancelOutcome::Canceling(hold) => {
+                if !self.dispatcher.cancel(&hold) {
+                    tracing::info!(job = %id, "the job's daemon isn't connected here; it is told when it comes back");
+                }
+            }
+            CancelOutcome::Ended => {}
         }
         Ok(())
     }
+}
+
+fn taker(daemon: &provisioner_daemon::Model) -> Taker {
+    Taker {
+        organization: daemon.organization_id,
+        engines: daemon.engines.0.iter().copied().collect(),
+        tags: daemon.tags.clone(),
+    }
+}
+
+fn matched(job: &provisioner_job::Model, daemons: &[provisioner_daemon::Model], live_since: Timestamp) -> Matched {
+    let group = Group { organization: job.organization_id, engine: job.engine, tags: job.tags.clone() };
+    let mut matched = Matched::default();
+    for daemon in daemons.iter().filter(|daemon| taker(daemon).takes(&group)) {
+        matched.daemons.push(daemon.id);
+        matched.available += i32::from(daemon.last_seen_at >= Some(live_since));
+        matched.most_recently_seen = matched.most_recently_seen.max(daemon.last_seen_at);
+    }
+    matched
 }

@@ -1,13 +1,17 @@
 //! What the control plane does: each method authorizes its caller, asks the domain, and owns its transaction. No message
 //! types, no SQL. One file per area, each a block of [`Service`].
 
+pub mod assignment;
 mod authentication;
 mod caller;
+pub mod daemon_session;
 mod file;
 pub mod job_view;
 mod member;
 pub mod organization;
 mod password;
+pub mod provisioner_daemon;
+pub mod provisioner_job;
 pub mod provisioner_key;
 mod resolve;
 mod session;

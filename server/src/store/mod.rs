@@ -1,6 +1,7 @@
 //! The database: the only place that knows SQL. One file per resource with plain functions; reads take anything that
 //! gives [`Access`], writes take a [`Tx`], which a service opens and commits.
 
+pub mod assignment;
 pub mod blob;
 pub mod dialect;
 pub mod entity;
@@ -9,7 +10,9 @@ pub mod file;
 pub mod member;
 pub mod organization;
 pub mod job_log;
+pub mod job_names;
 pub mod job_queue;
+pub mod provisioner_daemon;
 pub mod provisioner_job;
 pub mod provisioner_key;
 pub mod sealed;

@@ -184,18 +184,6 @@ pub async fn newest_of_workers(db: &impl Access, workers: &[DaemonId]) -> Result
     rows.iter().map(|row| provisioner_job::Model::from_query_result(row, "")).collect::<Result<_, _>>().map_err(from_db)
 }
 
-/// Which of these jobs' logs were cut.
-///
-/// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
-pub async fn overflowed(db: &impl Access, ids: Vec<JobId>) -> Result<Vec<JobId>> {
-    let cut = Condition::all()
-        .add(job_log_head::Column::JobId.is_in(ids))
-        .add(job_log_head::Column::Overflowed.eq(true));
-    let heads = job_log_head::Entity::find().filter(cut).all(&db.executor()).await.map_err(from_db)?;
-    Ok(heads.into_iter().map(|head| head.job_id).collect())
-}
-
 /// The waiting jobs of organizations in the order in which they will be claimed; no more than a queue that anybody looks
 /// at has.
 ///

@@ -5,6 +5,7 @@ mod handout;
 mod lease;
 mod log;
 mod result;
+mod standing;
 mod state;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
@@ -18,6 +19,7 @@ pub use handout::{
 pub use lease::{Lease, LeaseId};
 pub use log::{Gap, LogBatch, LogLevel, LogLine, LogSource};
 pub use result::{Discovery, Report, Resource, ResourceMetadata, StateReference, Succession, Variable};
+pub use standing::{Standing, Taker, standings};
 pub use state::{Effect, InvalidTransition, Rules, State};
 
 /// What a job is doing, as everybody sees it.

@@ -4,12 +4,12 @@ use orgplane_proto::provisioner::v1 as pb;
 
 use super::timestamp;
 use crate::domain::job::{ErrorCode, Input, JobType, Status};
-use crate::service::job_view::JobView;
+use crate::service::job_view::{JobView, Matched};
 use crate::store::entity::provisioner_job;
 
 /// A job as the API has it.
 pub(crate) fn job(view: JobView) -> pb::ProvisionerJob {
-    let JobView { job, logs_overflowed } = view;
+    let JobView { job, standing, logs_overflowed, matched: _ } = view;
     let input = job.input();
     let provisioner_job::Model {
         id,
@@ -51,8 +51,8 @@ pub(crate) fn job(view: JobView) -> pb::ProvisionerJob {
         worker_name,
         file_id: file_id.to_string(),
         tags: tags.as_map().clone().into_iter().collect(),
-        queue_position: 0,
-        queue_size: 0,
+        queue_position: standing.position,
+        queue_size: standing.size,
         organization_id: organization_id.to_string(),
         initiator_id: initiator_id.to_string(),
         input: Some(input.map(job_input).unwrap_or_default()),
@@ -60,6 +60,16 @@ pub(crate) fn job(view: JobView) -> pb::ProvisionerJob {
         available_workers: Vec::new(),
         metadata: Some(pb::ProvisionerJobMetadata::default()),
         logs_overflowed,
+    }
+}
+
+/// The daemons that could take a job.
+pub(crate) fn matched(matched: &Matched) -> pb::MatchedProvisioners {
+    let Matched { daemons, available, most_recently_seen } = matched;
+    pb::MatchedProvisioners {
+        count: i32::try_from(daemons.len()).unwrap_or(i32::MAX),
+        available: *available,
+        most_recently_seen: most_recently_seen.map(timestamp),
     }
 }
 
@@ -71,7 +81,8 @@ fn job_input(input: Input) -> pb::ProvisionerJobInput {
     pb::ProvisionerJobInput { template_version_id, workspace_build_id, error: String::new() }
 }
 
-fn status(status: Status) -> pb::JobStatus {
+/// A status as the API has it.
+pub(crate) fn status(status: Status) -> pb::JobStatus {
     match status {
         Status::Pending => pb::JobStatus::Pending,
         Status::Running => pb::JobStatus::Running,

@@ -2,7 +2,10 @@
 
 pub(crate) mod job_view;
 pub(crate) mod organization;
+pub(crate) mod provisioner_daemon;
+pub(crate) mod provisioner_job;
 pub(crate) mod provisioner_key;
+pub(crate) mod stream;
 pub(crate) mod template;
 pub(crate) mod template_version;
 pub(crate) mod user;

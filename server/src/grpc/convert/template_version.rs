@@ -24,6 +24,7 @@ pub(crate) fn template_version(view: TemplateVersionView) -> pb::TemplateVersion
         created_at,
         updated_at,
     } = version;
+    let matched_provisioners = job.matched.as_ref().map(job_view::matched);
     pb::TemplateVersion {
         id: id.to_string(),
         template_id: template_id.map(|id| id.to_string()).unwrap_or_default(),
@@ -41,7 +42,7 @@ pub(crate) fn template_version(view: TemplateVersionView) -> pb::TemplateVersion
             avatar_url: created_by.avatar_url,
         }),
         archived,
-        matched_provisioners: None,
+        matched_provisioners,
         has_external_agent: false,
     }
 }

@@ -34,6 +34,7 @@ pub(crate) fn build(view: BuildView) -> pb::WorkspaceBuild {
         created_at,
         updated_at,
     } = build;
+    let matched_provisioners = job.matched.as_ref().map(job_view::matched);
     pb::WorkspaceBuild {
         id: id.to_string(),
         created_at: Some(timestamp(created_at)),
@@ -56,7 +57,7 @@ pub(crate) fn build(view: BuildView) -> pb::WorkspaceBuild {
         max_deadline: None,
         status: status.into(),
         daily_cost,
-        matched_provisioners: None,
+        matched_provisioners,
         template_version_preset_id: String::new(),
     }
 }

@@ -7,6 +7,7 @@ mod lease;
 mod reap;
 mod report;
 
+pub(crate) use claim::{BUSY, order};
 pub use claim::{claim, groups};
 pub use end::{fail, finish, request_cancel};
 pub use lease::{give_back, permit, renew, resume};

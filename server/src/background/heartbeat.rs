@@ -1,0 +1,42 @@
+//! Keeps the leases and the last sign of connected daemons, all in one statement each; ends the sessions of keys that were
+//! revoked elsewhere or have expired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::Dispatcher;
+use crate::domain::Result;
+use crate::store::{self, Store};
+
+/// Runs until stopped.
+pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, interval: Duration, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = pass(&store, &dispatcher).await {
+            // Nobody was told that a lease lives on, so daemons stop in time if this lasts.
+            tracing::warn!(error = %error, "can't renew leases now");
+        }
+    }
+}
+
+async fn pass(store: &Store, dispatcher: &Dispatcher) -> Result<()> {
+    let heard = dispatcher.renew().await?;
+    if !heard.is_empty() {
+        let tx = store.begin().await?;
+        store::provisioner_daemon::touch(&tx, &heard).await?;
+        tx.commit().await?;
+    }
+    let secrets = dispatcher.secrets();
+    for secret in store::provisioner_daemon::ended_secrets(store, &secrets).await? {
+        dispatcher.secret_ended(secret);
+    }
+    Ok(())
+}

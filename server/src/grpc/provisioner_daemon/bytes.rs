@@ -1,0 +1,76 @@
+//! Bytes beside the stream.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, stream};
+use orgplane_proto::provisioner::v1::upload_request::Message;
+use orgplane_proto::provisioner::v1::{
+    DownloadRequest, DownloadResponse, Reference, UploadHeader, UploadRequest, UploadResponse,
+};
+use tonic::{Status, Streaming};
+
+use crate::domain::error::ProtocolFault;
+use crate::domain::{Error, Result};
+use crate::grpc::convert::stream as convert;
+use crate::grpc::status;
+use crate::service::{Caller, Service};
+
+/// Bytes of one message.
+const PIECE: usize = 256 * 1024;
+
+type Pieces = Pin<Box<dyn Stream<Item = Result<DownloadResponse, Status>> + Send>>;
+
+/// What is left to send: pieces of the row that was read, then the following rows.
+struct Rest {
+    service: Arc<Service>,
+    sha256: String,
+    next_row: i32,
+    pieces: VecDeque<Vec<u8>>,
+}
+
+/// The bytes of a reference, row by row, so that memory stays flat.
+pub(super) async fn download(service: Arc<Service>, caller: &Caller, request: DownloadRequest) -> Result<Pieces> {
+    let DownloadRequest { job_id, lease_id, reference } = request;
+    let hold = convert::hold(&job_id, &lease_id)?;
+    let sha256 = convert::reference(reference)?.sha256;
+    service.download(caller, &hold, &sha256).await?;
+    let rest = Rest { service, sha256, next_row: 0, pieces: VecDeque::new() };
+    Ok(Box::pin(stream::try_unfold(rest, |mut rest| async move {
+        if rest.pieces.is_empty() {
+            let row = rest.service.blob_chunk(&rest.sha256, rest.next_row).await.map_err(status::of)?;
+            rest.next_row += 1;
+            rest.pieces.extend(row.unwrap_or_default().chunks(PIECE).map(<[u8]>::to_vec));
+        }
+        Ok(rest.pieces.pop_front().map(|data| (DownloadResponse { data }, rest)))
+    })))
+}
+
+/// Takes bytes: as many as the header says, and only those that it says.
+pub(super) async fn upload(
+    service: &Service,
+    caller: &Caller,
+    mut pieces: Streaming<UploadRequest>,
+) -> Result<UploadResponse, Status> {
+    let fault = |field, rule: &str| status::of(Error::Protocol(ProtocolFault::Field { field, rule: rule.to_owned() }));
+    let first = pieces.message().await?.and_then(|request| request.message);
+    let Some(Message::Header(header)) = first else { return Err(fault("header", "must come first")) };
+    let UploadHeader { job_id, lease_id, kind: _, reference } = header;
+    let hold = convert::hold(&job_id, &lease_id).map_err(status::of)?;
+    let expected = convert::reference(reference).map_err(status::of)?;
+    service.upload_begin(caller, &hold, expected.size).await.map_err(status::of)?;
+    let mut bytes = Vec::new();
+    while let Some(request) = pieces.message().await? {
+        let Some(Message::Data(data)) = request.message else { return Err(fault("data", "must follow the header")) };
+        bytes.extend_from_slice(&data);
+        if bytes.len() as u64 > expected.size {
+            return Err(status::of(Error::Protocol(ProtocolFault::Digest)));
+        }
+    }
+    if bytes.len() as u64 != expected.size {
+        return Err(status::of(Error::Protocol(ProtocolFault::Digest)));
+    }
+    service.upload_finish(caller, &hold, &expected.sha256, &bytes).await.map_err(status::of)?;
+    Ok(UploadResponse { reference: Some(Reference { sha256: expected.sha256, size: expected.size }) })
+}

@@ -1,0 +1,56 @@
+//! Jobs and their logs.
+
+use std::pin::Pin;
+
+use futures_util::{Stream, stream};
+use orgplane_proto::provisioner::v1::provisioner_job_service_server::ProvisionerJobService;
+use orgplane_proto::provisioner::v1::{
+    GetProvisionerJobRequest, ListProvisionerJobsRequest, ListProvisionerJobsResponse, ProvisionerJob,
+    StreamJobLogsRequest, StreamJobLogsResponse,
+};
+use tonic::{Request, Response, Status};
+
+use super::convert::provisioner_job as convert;
+use super::{Api, parts, status};
+
+#[tonic::async_trait]
+impl ProvisionerJobService for Api {
+    async fn list_provisioner_jobs(
+        &self,
+        request: Request<ListProvisionerJobsRequest>,
+    ) -> Result<Response<ListProvisionerJobsResponse>, Status> {
+        let (caller, request) = parts(request)?;
+        let jobs = self.0.job_list(&caller, convert::query(request)).await.map_err(status::of)?;
+        Ok(Response::new(ListProvisionerJobsResponse { jobs: jobs.into_iter().map(convert::listed).collect() }))
+    }
+
+    async fn get_provisioner_job(
+        &self,
+        request: Request<GetProvisionerJobRequest>,
+    ) -> Result<Response<ProvisionerJob>, Status> {
+        let (caller, GetProvisionerJobRequest { organization, job }) = parts(request)?;
+        let job = self.0.job_get(&caller, &organization, &job).await.map_err(status::of)?;
+        Ok(Response::new(convert::listed(job)))
+    }
+
+    type StreamJobLogsStream = Pin<Box<dyn Stream<Item = Result<StreamJobLogsResponse, Status>> + Send>>;
+
+    async fn stream_job_logs(
+        &self,
+        request: Request<StreamJobLogsRequest>,
+    ) -> Result<Response<Self::StreamJobLogsStream>, Status> {
+        let (caller, request) = parts(request)?;
+        let StreamJobLogsRequest { template_version, workspace_build, after } = request;
+        let reader = self.0.job_log(&caller, &template_version, &workspace_build, after).await.map_err(status::of)?;
+        let state = (self.0.clone(), reader);
+        let batches = stream::try_unfold(state, |(service, mut reader)| async move {
+            let lines = service.job_log_next(&mut reader).await.map_err(status::of)?;
+            if lines.is_empty() {
+                return Ok(None);
+            }
+            let logs = lines.into_iter().map(convert::log).collect();
+            Ok(Some((StreamJobLogsResponse { logs }, (service, reader))))
+        });
+        Ok(Response::new(Box::pin(batches)))
+    }
+}

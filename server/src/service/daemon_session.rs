@@ -1,0 +1,239 @@
+//! Daemons' sessions: registering, and the bytes beside the stream.
+
+use std::collections::BTreeSet;
+
+use super::{Caller, KeyIdentity, Service};
+use crate::dispatch::SessionId;
+use crate::dispatch::session::{Command, Identity, Outbox};
+use crate::domain::engine::Engine;
+use crate::domain::error::{Credential, Kind, ProtocolFault};
+use crate::domain::id::{DaemonId, OrganizationId};
+use crate::domain::job::{Hold, Resumed};
+use crate::domain::tags::Tags;
+use crate::domain::{Error, Result};
+use crate::store;
+use crate::store::entity::provisioner_daemon::Engines;
+use crate::store::provisioner_daemon::Registration;
+
+/// Characters of a daemon's texts.
+const TEXT: usize = 128;
+/// Characters of its name.
+const NAME: usize = 64;
+/// Jobs at a time.
+const CAPACITY: u32 = 1000;
+/// Jobs that it can bring along.
+const HELD: usize = 2 * CAPACITY as usize;
+/// Bytes of a file that a job hands in.
+const UPLOAD: u64 = 100 * 1024 * 1024;
+
+/// What a daemon says of itself when it connects.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Hello {
+    pub instance: String,
+    pub name: String,
+    pub version: String,
+    pub protocol_version: String,
+    pub engines: Vec<String>,
+    pub capacity: u32,
+    pub held: Vec<Hold>,
+    pub organization: String,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub struct Welcome {
+    /// Its session.
+    pub session: SessionId,
+    /// The session's other side.
+    pub outbox: Outbox,
+    /// The daemon's id.
+    pub daemon: DaemonId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// That organization's name.
+    pub organization_name: String,
+    /// Its tags.
+    pub tags: Tags,
+    /// The held jobs that go on.
+    pub resumed: Vec<Resumed>,
+    /// Those that don't.
+    pub lost: Vec<Hold>,
+}
+
+fn fault(field: &'static str, rule: impl Into<String>) -> Error {
+    Error::Protocol(ProtocolFault::Field { field, rule: rule.into() })
+}
+
+fn check_text(field: &'static str, text: &str, limit: usize) -> Result<()> {
+    if text.is_empty() || text.chars().count() > limit || text.chars().any(char::is_control) {
+        return Err(fault(field, format!("must be 1 to {limit} characters without control characters")));
+    }
+    Ok(())
+}
+
+impl Service {
+    /// Opens a daemon's session. Nothing is written for one that breaks the protocol.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`], or [`Error::Unavailable`] when the database can't be reached.
+    pub async fn daemon_connect(&self, key: &KeyIdentity, hello: Hello) -> Result<Welcome> {
+        let engines = check(&hello)?;
+        let found = store::organization::find(&self.store, key.organization_id).await?;
+        let organization = found.ok_or(Error::NotFound(Kind::Organization))?;
+        let expected = &hello.organization;
+        let named = OrganizationId::parse(expected)
+            .map_or_else(|| organization.name.to_lowercase() == expected.to_lowercase(), |id| organization.id == id);
+        if !expected.is_empty() && !named {
+            return Err(Error::Protocol(ProtocolFault::WrongOrganization(expected.clone())));
+        }
+        self.dispatcher.check_name(organization.id, &hello.name, &hello.instance)?;
+        let key_row = store::provisioner_key::find(&self.store, key.key_id).await?;
+        let key_row = key_row.ok_or(Error::Unauthenticated(Credential::KeyUnknown))?;
+        let tags = Tags::of_key(&key_row.tags.0);
+        let tx = self.store.begin().await?;
+        let registration = Registration {
+            organization_id: organization.id,
+            key_id: key.key_id,
+            name: hello.name.clone(),
+            instance_id: hello.instance.clone(),
+            version: hello.version,
+            protocol_version: hello.protocol_version,
+            engines: Engines(engines.clone()),
+            tags: tags.clone(),
+            capacity: i32::try_from(hello.capacity).map_err(Error::internal)?,
+        };
+        let daemon = store::provisioner_daemon::upsert(&tx, registration).await?;
+        tx.commit().await?;
+        let resumed = self.dispatcher.queue().resume(organization.id, &hello.held).await?;
+        let lost = hello.held.into_iter().filter(|hold| !resumed.iter().any(|job| job.hold == *hold)).collect();
+        let identity = Identity {
+            daemon: daemon.id,
+            organization: organization.id,
+            key: key.key_id,
+            secret: key.secret_id,
+            name: hello.name,
+            instance: hello.instance,
+            engines,
+            tags: tags.clone(),
+            capacity: hello.capacity,
+        };
+        let going_on = resumed.iter().map(|job| job.hold.clone()).collect();
+        let (session, outbox) = self.dispatcher.attach(identity, going_on)?;
+        Ok(Welcome {
+            session,
+            outbox,
+            daemon: daemon.id,
+            organization: organization.id,
+            organization_name: organization.name,
+            tags,
+            resumed,
+            lost,
+        })
+    }
+
+    /// Tells a daemon that came back what happened to its jobs meanwhile.
+    pub fn daemon_catch_up(&self, session: SessionId, resumed: &[Resumed]) {
+        for job in resumed.iter().filter(|job| job.canceling) {
+            self.dispatcher.tell(session, Command::Cancel(job.hold.clone()));
+        }
+    }
+
+    /// Checks that the caller's daemon has the job, and that the bytes are the job's.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`], or [`Error::NotFound`] for bytes of another job.
+    pub async fn download(&self, caller: &Caller, hold: &Hold, sha256: &str) -> Result<()> {
+        self.check_lease(caller, hold).await?;
+        if store::assignment::refers(&self.store, hold, sha256).await? {
+            Ok(())
+        } else {
+            Err(Error::NotFound(Kind::File))
+        }
+    }
+
+    /// A piece of a file, by its place; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached.
+    pub async fn blob_chunk(&self, sha256: &str, position: i32) -> Result<Option<Vec<u8>>> {
+        store::blob::chunk(&self.store, sha256, position).await
+    }
+
+    /// Checks that the caller's daemon has the job and that so many bytes are taken.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] or [`Error::TooLarge`].
+    pub async fn upload_begin(&self, caller: &Caller, hold: &Hold, size: u64) -> Result<()> {
+        if size > UPLOAD {
+            return Err(Error::TooLarge { what: "The upload", limit: "100 MiB" });
+        }
+        self.check_lease(caller, hold).await
+    }
+
+    /// Stores uploaded bytes that are what their sender said.
+    ///
+    /// # Errors
+    /// [`ProtocolFault::Digest`], [`Error::LeaseLost`].
+    pub async fn upload_finish(&self, caller: &Caller, hold: &Hold, sha256: &str, bytes: &[u8]) -> Result<()> {
+        if store::blob::sha256(bytes) != sha256 {
+            return Err(Error::Protocol(ProtocolFault::Digest));
+        }
+        self.check_lease(caller, hold).await?;
+        let tx = self.store.begin().await?;
+        store::blob::insert(&tx, bytes).await?;
+        tx.commit().await
+    }
+
+    async fn check_lease(&self, caller: &Caller, hold: &Hold) -> Result<()> {
+        let key = caller.daemon()?;
+        let organization = store::assignment::organization_of(&self.store, hold).await?;
+        if organization == Some(key.organization_id) { Ok(()) } else { Err(Error::LeaseLost(hold.job)) }
+    }
+}
+
+fn check(hello: &Hello) -> Result<BTreeSet<Engine>> {
+    check_version(&hello.protocol_version)?;
+    check_text("instance_id", &hello.instance, TEXT)?;
+    check_text("name", &hello.name, NAME)?;
+    check_text("version", &hello.version, TEXT)?;
+    if hello.capacity == 0 || hello.capacity > CAPACITY {
+        return Err(fault("capacity", format!("must be 1 to {CAPACITY}")));
+    }
+    if hello.held.len() > HELD {
+        return Err(fault("held", format!("must be at most {HELD} jobs")));
+    }
+    let engine = |name: &String| Engine::parse(name).ok_or_else(|| fault("engines", "must be `terraform` or `echo`"));
+    let engines: BTreeSet<_> = hello.engines.iter().map(engine).collect::<Result<_>>()?;
+    if engines.is_empty() { Err(fault("engines", "must name at least one engine")) } else { Ok(engines) }
+}
+
+/// Majors must be equal, the daemon's minor not newer.
+fn check_version(daemon: &str) -> Result<()> {
+    let parse = |version: &str| -> Option<(u32, u32)> {
+        let (major, minor) = version.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    let server = orgplane_proto::PROTOCOL_VERSION;
+    match (parse(daemon), parse(server)) {
+        (Some((major, minor)), Some((own, own_minor))) if major == own && minor <= own_minor => Ok(()),
+        _ => {
+            let daemon = daemon.chars().take(TEXT).filter(|c| !c.is_control()).collect();
+            Err(Error::Protocol(ProtocolFault::Version { daemon, server }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn majors_are_equal_and_daemons_are_not_newer() {
+        assert_eq!(orgplane_proto::PROTOCOL_VERSION, "1.0");
+        assert!(check_version("1.0").is_ok());
+        for bad in ["1.1", "0.9", "2.0", "", "1", "a.b", "1.0.0"] {
+            assert!(check_version(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! An organization's jobs, and the logs of jobs.
+
+use std::collections::BTreeMap;
+
+use super::job_view::JobView;
+use super::{Caller, Service};
+use crate::domain::error::Kind;
+use crate::domain::id::{BuildId, JobId, OrganizationId, TemplateVersionId, UserId};
+use crate::domain::job::{LogLine, Status};
+use crate::domain::permission::{Action, Object, Resource, authorize};
+use crate::domain::rule::Violations;
+use crate::domain::workspace::Transition;
+use crate::domain::{Error, Result};
+use crate::store;
+use crate::store::entity::provisioner_job;
+use crate::store::provisioner_job::Filter;
+
+/// A job in an organization's lists.
+#[derive(Debug, Clone)]
+pub struct ListedJob {
+    /// The job.
+    pub view: JobView,
+    /// Names for people.
+    pub names: Names,
+}
+
+/// What a job is about, by names.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Names {
+    pub template_version_name: String,
+    pub template_id: String,
+    pub template_name: String,
+    pub template_display_name: String,
+    pub template_icon: String,
+    pub workspace_id: String,
+    pub workspace_name: String,
+    pub transition: Option<Transition>,
+}
+
+/// Which jobs a list is of, as a client asks for it.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct JobQuery {
+    pub organization: String,
+    pub limit: i32,
+    pub ids: Vec<String>,
+    pub statuses: Vec<Status>,
+    /// Only a status that no job has was asked for.
+    pub nothing: bool,
+    pub tags: BTreeMap<String, String>,
+    pub initiator: String,
+}
+
+/// Where the log of a job is read.
+#[derive(Debug, Clone)]
+pub struct LogReader {
+    job: JobId,
+    after: i64,
+}
+
+impl Service {
+    /// An organization's jobs, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::NotFound`] when the caller may not read the organization's jobs.
+    pub async fn job_list(&self, caller: &Caller, query: JobQuery) -> Result<Vec<ListedJob>> {
+        let organization = self.jobs_organization(caller, &query.organization).await?;
+        let mut violations = Violations::default();
+        let limit = u64::try_from(query.limit).ok();
+        if limit.is_none() {
+            violations.add("limit", "must not be negative");
+        }
+        let ids: Option<Vec<_>> = query.ids.iter().map(|id| JobId::parse(id)).collect();
+        if ids.is_none() {
+            violations.add("ids", "must be UUIDs");
+        }
+        let initiator = UserId::parse(&query.initiator);
+        if initiator.is_none() && !query.initiator.is_empty() {
+            violations.add("initiator", "must be a UUID");
+        }
+        violations.finish()?;
+        if query.nothing {
+            return Ok(Vec::new());
+        }
+        let filter = Filter {
+            ids: ids.unwrap_or_default(),
+            statuses: query.statuses,
+            tags: query.tags,
+            initiator,
+            limit: limit.filter(|limit| *limit > 0),
+        };
+        let jobs = store::provisioner_job::list(&self.store, organization, filter).await?;
+        self.listed(jobs).await
+    }
+
+    /// One of an organization's jobs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::NotFound`].
+    pub async fn job_get(&self, caller: &Caller, organization: &str, id: &str) -> Result<ListedJob> {
+        let organization = self.jobs_organization(caller, organization).await?;
+        let id = JobId::parse(id).ok_or_else(|| Error::invalid("job", "must be a UUID"))?;
+        let job = store::provisioner_job::find(&self.store, id).await?;
+        let job = job.filter(|job| job.organization_id == organization).ok_or(Error::NotFound(Kind::Job))?;
+        let listed = self.listed(vec![job]).await?;
+        listed.into_iter().next().ok_or(Error::NotFound(Kind::Job))
+    }
+
+    async fn jobs_organization(&self, caller: &Caller, text: &str) -> Result<OrganizationId> {
+        let organization = self.organization_resolve(caller, text).await?;
+        let object = Object::of(Resource::ProvisionerJob, organization.id);
+        authorize(caller.user()?, Action::Read, &object, Kind::Job)?;
+        Ok(organization.id)
+    }
+
+    async fn listed(&self, jobs: Vec<provisioner_job::Model>) -> Result<Vec<ListedJob>> {
+        let mut names = store::job_names::find(&self.store, &jobs.iter().map(|job| job.id).collect::<Vec<_>>()).await?;
+        let views = self.views_of(jobs).await?;
+        let listed = views.into_iter().map(|view| {
+            let names = names.remove(&view.job.id).map(Names::from).unwrap_or_default();
+            ListedJob { view, names }
+        });
+        Ok(listed.collect())
+    }
+
+    /// The log of a version's import or of a build, from the line after `after` on. Exactly one of the two is named.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::NotFound`].
+    pub async fn job_log(&self, caller: &Caller, version: &str, build: &str, after: i64) -> Result<LogReader> {
+        let subject = caller.user()?;
+        if after < 0 {
+            return Err(Error::invalid("after", "must not be negative"));
+        }
+        let job = match (version.is_empty(), build.is_empty()) {
+            (false, true) => {
+                let id = TemplateVersionId::parse(version);
+                let id = id.ok_or_else(|| Error::invalid("template_version", "must be a UUID"))?;
+                let found = store::template_version::find(&self.store, id).await?;
+                let version = found.ok_or(Error::NotFound(Kind::TemplateVersion))?;
+                let object = Object::of(Resource::Template, version.organization_id);
+                authorize(subject, Action::Read, &object, Kind::TemplateVersion)?;
+                version.job_id
+            }
+            (true, false) => {
+                let id = BuildId::parse(build);
+                let id = id.ok_or_else(|| Error::invalid("workspace_build", "must be a UUID"))?;
+                let found = store::workspace_build::find(&self.store, id).await?;
+                let build = found.ok_or(Error::NotFound(Kind::Build))?;
+                let found = store::workspace::find(&self.store, build.workspace_id).await?;
+                let workspace = found.ok_or(Error::NotFound(Kind::Build))?;
+                let object = Object::of(Resource::Workspace, workspace.organization_id);
+                authorize(subject, Action::Read, &object.owned_by(workspace.owner_id), Kind::Build)?;
+                build.job_id
+            }
+            (true, true) | (false, false) => {
+                let rule = "must be named, and no workspace_build, or the other way round";
+                return Err(Error::invalid("template_version", rule));
+            }
+        };
+        Ok(LogReader { job, after })
+    }
+
+    /// The next lines of a log with their numbers; empty at its end.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached.
+    pub async fn job_log_next(&self, reader: &mut LogReader) -> Result<Vec<(i64, LogLine)>> {
+        let lines = store::job_log::after(&self.store, reader.job, reader.after).await?;
+        if let Some((number, _)) = lines.last() {
+            reader.after = *number;
+        }
+        Ok(lines)
+    }
+}
+
+impl From<store::job_names::JobNames> for Names {
+    fn from(row: store::job_names::JobNames) -> Self {
+        let text = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+        Self {
+            template_version_name: row.template_version_name.unwrap_or_default(),
+            template_id: text(row.template_id),
+            template_name: row.template_name.unwrap_or_default(),
+            template_display_name: row.template_display_name.unwrap_or_default(),
+            template_icon: row.template_icon.unwrap_or_default(),
+            workspace_id: text(row.workspace_id),
+            workspace_name: row.workspace_name.unwrap_or_default(),
+            transition: row.transition,
+        }
+    }
+}
