@@ -15,8 +15,8 @@ use crate::engine::Context;
 pub(crate) const FILE: &str = "terraform.tfstate";
 /// Where Terraform puts the state that it can't store.
 const ERRORED: &str = "errored.tfstate";
-/// A longer one is not handed in.
-const MAX_STATE: u64 = 256 * 1024 * 1024;
+/// A longer one is not handed in; the server takes no longer file.
+const MAX_STATE: u64 = 100 * 1024 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const UPLOAD_EVERY: Duration = Duration::from_secs(1);
 
