@@ -20,7 +20,7 @@ pub(crate) async fn list(connection: &Connection, format: Format) -> Result<()> 
                 organization.name.clone(),
                 organization.display_name.clone(),
                 organization.id.clone(),
-                organization.is_default.to_string(),
+                if organization.is_default { "default".to_owned() } else { String::new() },
                 output::time(organization.created_at.as_ref()),
             ]
         },

@@ -42,29 +42,26 @@ pub(crate) async fn run(args: Demo) -> Result<ExitCode> {
         outcome = play(&mut server, &mut daemon, engine, &account, folder.path()) => outcome,
         _ = stop.received() => Ok(None),
     };
-    let succeeded = match &outcome {
-        Ok(Some(outcome)) => {
-            outcome.print_ways_on(&account);
-            if !args.exit {
-                progress("\nPress Ctrl-C to end the demo; its folder is removed then.");
-                tokio::select! {
-                    ended = Daemon::ended(&mut daemon) => progress(&ended),
-                    ended = server.ended() => progress(&ended),
-                    _ = stop.received() => {}
-                }
-            }
-            outcome.started
+    if let Ok(Some(outcome)) = &outcome
+        && !args.exit
+    {
+        outcome.print_ways_on(&account)?;
+        progress("\nPress Ctrl-C to end the demo; its folder is removed then.");
+        tokio::select! {
+            ended = Daemon::ended(&mut daemon) => progress(&ended),
+            ended = server.ended() => progress(&ended),
+            _ = stop.received() => {}
         }
-        Ok(None) | Err(_) => false,
-    };
+    }
     progress("==> Ending the demo");
     if let Some(daemon) = daemon {
         daemon.end().await;
     }
     server.end().await;
     folder.close().context("can't remove the demo's folder")?;
-    outcome?;
-    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // Ctrl-C is the ordinary end of a demo that stays up, and a run cut short of one that doesn't.
+    let good = outcome?.map_or(!args.exit, |outcome| outcome.started);
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The run, cut short when one of the children dies.

@@ -105,7 +105,8 @@ impl Story {
         let job = follow::to_the_end(&self.client, &Job::Build(build.id)).await?;
 
         let path = format!("/api/v2/organizations/{ORGANIZATION}/provisionerjobs/{}", job.id);
-        progress(&format!("==> The job, as GET {path} answers"));
+        progress("==> The job, as the REST API returns it");
+        output::line(&format!("GET {}{path}", self.url))?;
         output::json(&http::get(&self.url, &path, &self.token).await?)?;
         let started = job.status() == JobStatus::Succeeded;
         progress(&if started { "==> The workspace is up".to_owned() } else { format!("==> It failed: {}", job.error) });
@@ -162,10 +163,10 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Where to go from here.
-    pub(crate) fn print_ways_on(&self, account: &Account) {
+    pub(crate) fn print_ways_on(&self, account: &Account) -> Result<()> {
         let Self { url, workspace, .. } = self;
         let Account { email, password } = account;
-        progress(&format!(
+        output::line(&format!(
             "\nSign in (password: {password})\n  \
              orgplane login {url} --email {email}\n\
              Look around\n  \
@@ -176,6 +177,6 @@ impl Outcome {
              {url}/api/v2/workspaces/{workspace}\n  \
              {url}/api/v2/organizations/{ORGANIZATION}/provisionerjobs\n  \
              {url}/api/v2/organizations/{ORGANIZATION}/provisionerdaemons"
-        ));
+        ))
     }
 }
