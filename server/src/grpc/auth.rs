@@ -1,5 +1,5 @@
-//! The layers that every call passes, on a socket and in process: its id and span, who makes it, and that a panic ends
-//! the call and nothing else.
+//! The layers that every call passes, on a socket and in process: its id and span, its deadline, who makes it, and that a
+//! panic ends the call and nothing else.
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -12,10 +12,11 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use orgplane_proto::PUBLIC_METHODS;
 use orgplane_proto::context::ClientAddress;
+use tonic::Status;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::status;
+use super::{deadline, status};
 use crate::domain::error::Credential;
 use crate::domain::{Error, Result, id};
 use crate::service::{Actor, Caller, Service};
@@ -23,7 +24,7 @@ use crate::service::{Actor, Caller, Service};
 const REQUEST_ID: &str = "x-request-id";
 
 /// What daemons call with their key. Everything else is for users.
-const DAEMON_METHODS: &[&str] = &[
+pub(super) const DAEMON_METHODS: &[&str] = &[
     "/orgplane.provisioner.v1.ProvisionerDaemonService/Connect",
     "/orgplane.provisioner.v1.ProvisionerDaemonService/Download",
     "/orgplane.provisioner.v1.ProvisionerDaemonService/Upload",
@@ -37,7 +38,8 @@ pub(crate) async fn layer(
 ) -> Response<Body> {
     let request_id = request_id(request.headers());
     let span = tracing::info_span!("grpc", %request_id, method = request.uri().path());
-    let call = async {
+    let deadline = deadline::of(request.headers());
+    let call = deadline::within(deadline, async {
         match actor(&service, request.uri().path(), request.headers()).await {
             Ok(actor) => {
                 let caller = Caller { actor, address: address(request.extensions()), request_id };
@@ -46,12 +48,14 @@ pub(crate) async fn layer(
             }
             Err(error) => status::of(error).into_http(),
         }
-    };
-    let outcome = AssertUnwindSafe(call).catch_unwind().instrument(span.clone()).await;
-    let mut response = outcome.unwrap_or_else(|panic| {
-        let _inside = span.entered();
-        status::of(Error::internal(format!("panic: {}", panic_text(panic.as_ref())))).into_http()
     });
+    let mut response = match AssertUnwindSafe(call).catch_unwind().instrument(span.clone()).await {
+        Ok(answer) => answer.unwrap_or_else(Status::into_http),
+        Err(panic) => {
+            let _inside = span.entered();
+            status::of(Error::internal(format!("panic: {}", panic_text(panic.as_ref())))).into_http()
+        }
+    };
     if let Ok(value) = HeaderValue::try_from(request_id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

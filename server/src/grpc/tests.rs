@@ -178,6 +178,19 @@ async fn a_panic_ends_its_call_only() {
     }
 }
 
+#[tokio::test]
+async fn a_callers_deadline_ends_its_wait() {
+    for deployment in empty_deployments().await {
+        let path = "/orgplane.identity.v1.UserService/GetFirstUser";
+        let routes = axum::Router::new().route(path, axum::routing::any(std::future::pending::<()>));
+        let router = routes.layer(from_fn_with_state(deployment.service.clone(), auth::layer));
+        let request = HttpRequest::post(path).header("grpc-timeout", "20m").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+    }
+}
+
 /// gRPC paths of all methods.
 fn methods() -> Vec<String> {
     let files = prost_types::FileDescriptorSet::decode(orgplane_proto::FILE_DESCRIPTOR_SET).unwrap().file;
@@ -206,6 +219,30 @@ async fn every_method_but_the_public_ones_wants_credentials() {
         }
         for path in orgplane_proto::PUBLIC_METHODS {
             assert!(methods.iter().any(|method| method == path), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_method_is_served() {
+    for deployment in empty_deployments().await {
+        let router = router(deployment.service.clone());
+        first_user(&router).await;
+        let bearer = login(&router).await;
+        let new =
+            CreateProvisionerKeyRequest { organization: "default".into(), name: "k".into(), tags: Default::default() };
+        let mut keys = ProvisionerKeyServiceClient::new(transport(&router));
+        let key = keys.create_provisioner_key(with(new, &[&bearer])).await.unwrap().into_inner().key;
+        let key = format!("Bearer {key}");
+        for path in methods() {
+            let credentials = if auth::DAEMON_METHODS.contains(&path.as_str()) { &key } else { &bearer };
+            let request = HttpRequest::post(&path)
+                .header("content-type", "application/grpc")
+                .header("authorization", credentials)
+                .body(Body::empty());
+            let response = router.clone().oneshot(request.unwrap()).await.unwrap();
+            let code = Status::from_header_map(response.headers()).map(|status| status.code());
+            assert!(!matches!(code, Some(Code::Unimplemented | Code::Unauthenticated)), "{path}: {code:?}");
         }
     }
 }
