@@ -99,3 +99,6 @@ fn refused(fault: Fault) -> Error {
         fault => Error::invalid("archive", format!("The archive {fault}.")),
     }
 }
+
+#[cfg(test)]
+mod tests;

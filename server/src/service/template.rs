@@ -180,3 +180,6 @@ fn validate(new: &NewTemplate) -> Result<TemplateVersionId> {
     violations.finish()?;
     version.ok_or_else(|| Error::invalid("template_version_id", "must be a UUID"))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

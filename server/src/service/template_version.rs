@@ -315,3 +315,6 @@ async fn free_name(tx: &store::Tx, template: Option<TemplateId>) -> Result<Strin
     }
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -397,3 +397,6 @@ fn validate(request: &BuildRequest) -> Result<(Transition, Option<TemplateVersio
     let transition = request.transition.ok_or_else(|| Error::invalid("transition", "must be given"))?;
     Ok((transition, version))
 }
+
+#[cfg(test)]
+mod tests;
