@@ -95,7 +95,7 @@ impl Service {
         tx.commit().await?;
         self.dispatcher.wake();
         let view = self.workspace_view(workspace, Some(build)).await?;
-        Ok(WorkspaceView { latest_build: view.latest_build.as_created(), ..view })
+        Ok(WorkspaceView { latest_build: view.latest_build.into_created(), ..view })
     }
 
     /// A workspace.

@@ -129,7 +129,7 @@ impl Service {
         let build = queue(&tx, &workspace, build, &import, Some(&previous)).await?;
         tx.commit().await?;
         self.dispatcher.wake();
-        Ok(self.build_view(build).await?.as_created())
+        Ok(self.build_view(build).await?.into_created())
     }
 
     /// A workspace's builds, newest first.
@@ -307,7 +307,7 @@ impl Service {
 
 impl BuildView {
     /// As the answer to its creation: what a later read tells isn't told yet, as clients know it.
-    pub(super) fn as_created(mut self) -> Self {
+    pub(super) fn into_created(mut self) -> Self {
         self.version_name.clear();
         self.resources.clear();
         self

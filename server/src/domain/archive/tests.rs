@@ -24,7 +24,7 @@ fn archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-fn file<'a>(path: &'a str) -> (&'a str, EntryType, &'a [u8]) {
+fn file(path: &str) -> (&str, EntryType, &[u8]) {
     (path, EntryType::Regular, b"x")
 }
 
