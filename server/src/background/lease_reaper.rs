@@ -20,12 +20,12 @@ struct Patience {
 }
 
 impl Patience {
-    fn is_over(&self) -> bool {
-        self.served_since.elapsed() >= self.lease
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.served_since) >= self.lease
     }
 
-    fn interrupted(&mut self) {
-        self.served_since = Instant::now();
+    fn interrupted(&mut self, now: Instant) {
+        self.served_since = now;
     }
 }
 
@@ -42,14 +42,14 @@ pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, options: Provisioner
         }
         // A process that was stopped for long heard nobody meanwhile.
         if last.elapsed() > options.reap_interval + options.lease / 2 {
-            patience.interrupted();
+            patience.interrupted(Instant::now());
         }
         last = Instant::now();
         // Without the database nobody could renew either.
-        let passed = if patience.is_over() { pass(&dispatcher).await } else { store.ping().await };
+        let passed = if patience.is_over(Instant::now()) { pass(&dispatcher).await } else { store.ping().await };
         if let Err(error) = passed {
             tracing::warn!(error = %error, "can't look for lapsed leases now");
-            patience.interrupted();
+            patience.interrupted(Instant::now());
         }
     }
 }
@@ -71,14 +71,14 @@ async fn pass(dispatcher: &Dispatcher) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn nothing_is_taken_before_a_full_lease_of_service() {
-        let mut patience = Patience { lease: Duration::from_secs(90), served_since: Instant::now() };
-        tokio::time::advance(Duration::from_secs(89)).await;
-        assert!(!patience.is_over());
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(patience.is_over());
-        patience.interrupted();
-        assert!(!patience.is_over());
+    #[test]
+    fn nothing_is_taken_before_a_full_lease_of_service() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut patience = Patience { lease: 90 * second, served_since: start };
+        assert!(!patience.is_over(start + 89 * second));
+        assert!(patience.is_over(start + 90 * second));
+        patience.interrupted(start + 90 * second);
+        assert!(!patience.is_over(start + 179 * second));
+        assert!(patience.is_over(start + 180 * second));
     }
 }

@@ -71,7 +71,7 @@ impl Service {
     }
 
     /// Wants a job to stop, if it is in the expected status where one is named. Whoever calls has authorized this.
-    pub(super) async fn job_stop(&self, id: JobId, expected: Option<Status>) -> Result<()> {
+    pub(crate) async fn job_stop(&self, id: JobId, expected: Option<Status>) -> Result<()> {
         match self.dispatcher.queue().request_cancel(id, expected).await? {
             CancelOutcome::Canceling(hold) => {
                 if !self.dispatcher.cancel(&hold) {

@@ -2,6 +2,8 @@
 
 mod bytes;
 mod connect;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 
