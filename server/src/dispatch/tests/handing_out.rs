@@ -1,0 +1,229 @@
+//! Who gets which job, over the queue in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::super::assignment::{Assemble, Assignment, Bytes, Metadata};
+use super::super::memory::{MemoryQueue, Waiting};
+use super::super::session::{Command, Identity, Outbox};
+use super::super::{Dispatcher, SessionId};
+use crate::domain::engine::Engine;
+use crate::domain::id::{DaemonId, JobId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId, UserId};
+use crate::domain::job::{Claimed, ErrorCode, Hold, JobType, Outcome, Rejection, Report, Status, Terms};
+use crate::domain::tags::Tags;
+use crate::domain::{Error, Result};
+use crate::options::Provisioners;
+
+/// Assembles everything, or nothing.
+struct Scripted(std::result::Result<(), String>);
+
+#[async_trait]
+impl Assemble for Scripted {
+    async fn assemble(&self, claimed: &[Claimed]) -> Result<Vec<std::result::Result<Assignment, String>>> {
+        let one = |claimed: &Claimed| {
+            self.0.clone().map(|()| Assignment {
+                hold: claimed.hold.clone(),
+                attempt: claimed.attempt,
+                job_type: JobType::Import,
+                engine: Engine::Echo,
+                next_log_number: 1,
+                archive: Bytes { sha256: String::new(), size: 0 },
+                variables: vec![],
+                metadata: Metadata::default(),
+                time_limit: std::time::Duration::from_secs(1),
+                transition: None,
+                state: None,
+            })
+        };
+        Ok(claimed.iter().map(one).collect())
+    }
+}
+
+const ALL: Scripted = Scripted(Ok(()));
+
+struct Bench {
+    queue: Arc<MemoryQueue>,
+    dispatcher: Dispatcher,
+    organization: OrganizationId,
+}
+
+struct Worker {
+    session: SessionId,
+    outbox: Outbox,
+}
+
+impl Worker {
+    fn assigned(&mut self) -> Vec<Hold> {
+        let mut holds = Vec::new();
+        while let Ok(command) = self.outbox.commands.try_recv() {
+            match command {
+                Command::Assign(assignment) => holds.push(assignment.hold),
+                other => panic!("{other:?}"),
+            }
+        }
+        holds
+    }
+}
+
+fn tags(names: &str) -> Tags {
+    Tags::of_key(&names.chars().map(|name| (name.to_string(), "1".to_owned())).collect::<BTreeMap<_, _>>())
+}
+
+impl Bench {
+    fn new() -> Self {
+        let options = Provisioners::default();
+        let queue = Arc::new(MemoryQueue::new(Terms::from(&options)));
+        let dispatcher = Dispatcher::new(queue.clone(), &options);
+        Self { queue, dispatcher, organization: OrganizationId::new() }
+    }
+
+    fn job(&self, names: &str) -> JobId {
+        self.queue.add(Waiting {
+            organization: self.organization,
+            initiator: UserId::new(),
+            engine: Engine::Echo,
+            tags: tags(names),
+            automatic: false,
+        })
+    }
+
+    fn worker(&self, organization: OrganizationId, names: &str, capacity: u32) -> Worker {
+        let daemon = DaemonId::new();
+        let identity = Identity {
+            daemon,
+            organization,
+            key: ProvisionerKeyId::new(),
+            secret: ProvisionerKeySecretId::new(),
+            name: daemon.to_string(),
+            instance: daemon.to_string(),
+            engines: [Engine::Echo].into(),
+            tags: tags(names),
+            capacity,
+        };
+        let (session, outbox) = self.dispatcher.attach(identity, vec![]).unwrap();
+        Worker { session, outbox }
+    }
+
+    async fn pass(&self) {
+        self.dispatcher.pass(&ALL).await.unwrap();
+    }
+
+    async fn finish(&self, worker: &Worker, hold: &Hold) {
+        let report = Report {
+            outcome: Outcome::Succeeded,
+            error: String::new(),
+            error_code: ErrorCode::None,
+            last_log_number: 0,
+            state: None,
+            resources: vec![],
+        };
+        self.dispatcher.finished(worker.session, hold, &report).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_more_than_it_has_room_for() {
+    let bench = Bench::new();
+    let (mut one, mut two) = (bench.worker(bench.organization, "", 2), bench.worker(bench.organization, "", 1));
+    for _ in 0..5 {
+        bench.job("");
+    }
+    bench.pass().await;
+    bench.pass().await;
+    let (first, second) = (one.assigned(), two.assigned());
+    assert_eq!((first.len(), second.len()), (2, 1));
+    bench.finish(&one, &first[0]).await;
+    bench.pass().await;
+    assert_eq!((one.assigned().len(), two.assigned().len()), (1, 0));
+    bench.dispatcher.offered(two.session, 0);
+    bench.finish(&two, &second[0]).await;
+    bench.dispatcher.offered(two.session, 0);
+    bench.pass().await;
+    assert_eq!(two.assigned().len(), 0, "it says that it has no room");
+}
+
+#[tokio::test]
+async fn the_daemon_with_the_fewest_extra_tags_gets_it() {
+    let bench = Bench::new();
+    let mut wide = bench.worker(bench.organization, "abc", 9);
+    let mut narrow = bench.worker(bench.organization, "ab", 1);
+    let mut plain = bench.worker(bench.organization, "", 9);
+    let (first, _) = (bench.job("a"), bench.job("a"));
+    bench.pass().await;
+    assert_eq!(narrow.assigned().iter().map(|hold| hold.job).collect::<Vec<_>>(), [first]);
+    assert_eq!((wide.assigned().len(), plain.assigned().len()), (1, 0), "the other one still gets done");
+    let untagged = bench.job("");
+    bench.pass().await;
+    assert_eq!(plain.assigned()[0].job, untagged);
+}
+
+#[tokio::test]
+async fn another_organization_never_gets_it() {
+    let bench = Bench::new();
+    let mut foreign = bench.worker(OrganizationId::new(), "", 9);
+    let job = bench.job("");
+    bench.pass().await;
+    assert_eq!(foreign.assigned(), []);
+    assert_eq!(bench.queue.status(job).unwrap().0, Status::Pending);
+}
+
+#[tokio::test]
+async fn a_daemon_that_gives_a_job_back_is_left_alone_for_a_while() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "", 3);
+    let job = bench.job("");
+    bench.pass().await;
+    let hold = one.assigned().remove(0);
+    bench.dispatcher.rejected(one.session, &hold, Rejection::Infrastructure).await.unwrap();
+    bench.pass().await;
+    assert_eq!(one.assigned(), []);
+    let mut two = bench.worker(bench.organization, "", 1);
+    bench.pass().await;
+    assert_eq!(two.assigned()[0].job, job);
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_assembled_fails() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "", 1);
+    let job = bench.job("");
+    bench.dispatcher.pass(&Scripted(Err("no archive".to_owned()))).await.unwrap();
+    assert_eq!(bench.queue.status(job).unwrap().0, Status::Failed);
+    let next = bench.job("");
+    bench.pass().await;
+    assert_eq!(one.assigned()[0].job, next, "the slot is free again");
+}
+
+#[tokio::test]
+async fn a_daemon_that_does_not_read_loses_its_session_only() {
+    let bench = Bench::new();
+    let deaf = bench.worker(bench.organization, "", 1000);
+    let mut other = bench.worker(bench.organization, "", 1);
+    let jobs: Vec<_> = (0..400).map(|_| bench.job("")).collect();
+    bench.pass().await;
+    assert!(deaf.outbox.end.is_cancelled());
+    assert_eq!(other.assigned().len(), 1);
+    let waiting = jobs.iter().filter(|job| bench.queue.status(**job).unwrap().0 == Status::Pending).count();
+    assert!(waiting >= 100, "what it never saw waits again: {waiting}");
+}
+
+#[tokio::test]
+async fn renewing_tells_who_lost_what() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "", 2);
+    bench.job("");
+    bench.pass().await;
+    let hold = one.assigned().remove(0);
+    assert_eq!(bench.dispatcher.renew().await.unwrap(), [one.session.daemon]);
+    assert!(matches!(one.outbox.commands.try_recv(), Ok(Command::HeartbeatAck)));
+    assert!(bench.dispatcher.renew().await.unwrap().is_empty(), "nothing was heard since");
+    bench.dispatcher.queue().fail(&hold, "behind its back").await.unwrap();
+    bench.dispatcher.heard(one.session);
+    bench.dispatcher.renew().await.unwrap();
+    assert!(matches!(one.outbox.commands.try_recv(), Ok(Command::LeaseLost(lost)) if lost == hold));
+    let foreign = Hold { job: JobId::new(), ..hold.clone() };
+    assert!(matches!(bench.dispatcher.check_own(one.session, &foreign), Err(Error::Protocol(_))));
+    assert!(bench.dispatcher.check_own(one.session, &hold).is_ok(), "it had it, so naming it is no fault");
+}
