@@ -8,7 +8,7 @@ use crate::dispatch::session::{Command, Identity, Outbox};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Credential, Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, OrganizationId};
-use crate::domain::job::{Hold, Resumed};
+use crate::domain::job::{Hold, Rejection, Resumed};
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result};
 use crate::store;
@@ -103,8 +103,12 @@ impl Service {
             tags: tags.clone(),
             capacity: i32::try_from(hello.capacity).map_err(Error::internal)?,
         };
+        let before = store::provisioner_daemon::instance_of(&tx, organization.id, &hello.name).await?;
         let daemon = store::provisioner_daemon::upsert(&tx, registration).await?;
         tx.commit().await?;
+        if before.as_ref() == Some(&hello.instance) {
+            self.take_back_unseen(daemon.id, &hello.held).await?;
+        }
         let resumed = self.dispatcher.queue().resume(organization.id, &hello.held).await?;
         let lost = hello.held.into_iter().filter(|hold| !resumed.iter().any(|job| job.hold == *hold)).collect();
         let identity = Identity {
@@ -130,6 +134,17 @@ impl Service {
             resumed,
             lost,
         })
+    }
+
+    /// A daemon that comes back names all jobs that it has. What was given to it and isn't among them was lost on the way:
+    /// it needn't wait for its lease to lapse.
+    async fn take_back_unseen(&self, daemon: DaemonId, held: &[Hold]) -> Result<()> {
+        for hold in store::job_queue::unpermitted_of(&self.store, daemon).await? {
+            if !held.contains(&hold) {
+                self.dispatcher.queue().give_back(&hold, Rejection::Draining).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells a daemon that came back what happened to its jobs meanwhile.

@@ -71,6 +71,16 @@ pub async fn upsert(tx: &Tx, new: Registration) -> Result<provisioner_daemon::Mo
     provisioner_daemon::Model::from_query_result(&row, "").map_err(from_db)
 }
 
+/// The work directory that the daemon of this name had when it last connected.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn instance_of(db: &impl Access, organization: OrganizationId, name: &str) -> Result<Option<String>> {
+    let sql = "SELECT instance_id FROM provisioner_daemon WHERE organization_id = $1 AND lower(name) = lower($2)";
+    let row = db.query_one(sql, [organization.into(), name.into()]).await?;
+    row.map(|row| row.try_get_by_index(0)).transpose().map_err(from_db)
+}
+
 /// Notes that something was heard of daemons, in one statement.
 ///
 /// # Errors

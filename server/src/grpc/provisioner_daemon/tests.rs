@@ -454,6 +454,19 @@ async fn one_session_for_each_daemon_and_one_name() {
 }
 
 #[tokio::test]
+async fn what_never_reached_a_daemon_is_handed_out_again_when_it_comes_back() {
+    let bench = bench(|_| {}).await;
+    let (mut first, _) = bench.session(register("one")).await;
+    let id = bench.job().await;
+    first.assign().await;
+    drop(first);
+    let (mut second, _) = bench.session(register("one")).await;
+    let assign = second.assign().await;
+    assert_eq!((assign.job_id, assign.attempt), (id.to_string(), 2));
+    assert_eq!(bench.row(id).await.losses, 0);
+}
+
+#[tokio::test]
 async fn a_silent_daemon_loses_its_job_to_another() {
     let bench = bench(|options| {
         options.lease = Duration::from_millis(300);

@@ -4,7 +4,7 @@ use sea_orm::Value;
 
 use super::{CHUNK, Change, find, locked, placeholders, write_state};
 use crate::domain::Result;
-use crate::domain::id::{JobId, OrganizationId};
+use crate::domain::id::{DaemonId, JobId, OrganizationId};
 use crate::domain::job::{Event, Hold, JobType, LeaseId, Permit, Rejection, Resumed, Rules, Status, Terms};
 use crate::domain::time::micros;
 use crate::store::error::from_db;
@@ -112,4 +112,16 @@ pub async fn give_back(tx: &Tx, hold: &Hold, reason: Rejection, terms: Terms) ->
     let Ok((state, _)) = job.state().after(&event, rules) else { return Ok(false) };
     write_state(tx, &job, &state, Change::default()).await?;
     Ok(true)
+}
+
+/// The jobs that a daemon was given and that weren't permitted to change anything yet.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn unpermitted_of(db: &impl Access, worker: DaemonId) -> Result<Vec<Hold>> {
+    let sql = "SELECT id, lease_id FROM provisioner_job
+         WHERE worker_id = $1 AND status IN ('running', 'canceling') AND apply_permitted_at IS NULL";
+    let rows = db.query_all(sql, [worker.into()]).await?;
+    let hold = |row: &sea_orm::QueryResult| Ok(Hold { job: row.try_get_by_index(0)?, lease: row.try_get_by_index(1)? });
+    rows.iter().map(hold).collect::<std::result::Result<_, sea_orm::DbErr>>().map_err(from_db)
 }
