@@ -220,7 +220,10 @@ fn json_enum(r#enum: &EnumDescriptor, out: &mut String) -> Fallible<()> {
 fn error_reason(r#enum: &EnumDescriptor, out: &mut String) -> Fallible<()> {
     let mut column = |method: &str, doc: &str, member: &str| -> Fallible<()> {
         writeln!(out, "impl crate::common::v1::ErrorReason {{")?;
-        writeln!(out, "    #[doc = {doc:?}]\n    #[must_use]\n    pub const fn {method}(self) -> u32 {{\n        match self as i32 {{")?;
+        writeln!(
+            out,
+            "    #[doc = {doc:?}]\n    #[must_use]\n    pub const fn {method}(self) -> u32 {{\n        match self as i32 {{"
+        )?;
         for value in r#enum.values() {
             let Some(Value::U32(number)) = option_member(value.options(), "orgplane.options.v1.error", member) else {
                 return Err(format!("{} has no error mapping", value.full_name()).into());

@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::domain::Error;
+use crate::domain::error::ProtocolFault;
 
 /// How long a client should wait before it tries an unavailable server again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -34,6 +35,9 @@ pub fn reason(error: &Error) -> ErrorReason {
         Error::StatusMismatch { .. } => ErrorReason::PreconditionFailed,
         Error::TooLarge { .. } => ErrorReason::TooLarge,
         Error::LeaseLost(_) => ErrorReason::LeaseLost,
+        // Neither breaks the protocol: the operator named another organization, or a name that is taken for now.
+        Error::Protocol(ProtocolFault::WrongOrganization(_)) => ErrorReason::Conflict,
+        Error::Protocol(ProtocolFault::NameInUse(_)) => ErrorReason::AlreadyExists,
         Error::Protocol(_) => ErrorReason::Protocol,
         Error::Busy => ErrorReason::RateLimited,
         Error::Unavailable(_) => ErrorReason::Unavailable,
