@@ -190,3 +190,6 @@ impl From<store::job_names::JobNames> for Names {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,6 +136,7 @@ pub async fn list(
     filter: Filter,
 ) -> Result<Vec<provisioner_job::Model>> {
     use provisioner_job::Column;
+    use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
     let Filter { ids, statuses, tags, initiator, limit } = filter;
     let mut condition = Condition::all().add(Column::OrganizationId.eq(organization));
     if !ids.is_empty() {
@@ -151,7 +152,8 @@ pub async fn list(
         // The column is canonical JSON, in which a quote inside a text is escaped: this can't match within one.
         let member = serde_json::json!({ name: value }).to_string();
         let member = member.trim_start_matches('{').trim_end_matches('}').to_owned();
-        let contains = sea_orm::sea_query::Expr::cust_with_values("replace(tags, $1, '') <> tags", [member]);
+        let without = Func::cust("replace").arg(Expr::col(Column::Tags)).arg(member).arg("");
+        let contains = Expr::expr(without).ne(Expr::col(Column::Tags));
         condition = condition.add(contains);
     }
     let query = provisioner_job::Entity::find().filter(condition);
