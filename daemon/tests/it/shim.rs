@@ -40,7 +40,8 @@ async fn an_engine_that_ignores_the_interrupt_is_killed_with_its_children() {
     let mut story = Story::default();
     peer.say(Say::Assign(job.clone())).await;
     peer.follow(&job, &mut story, |s| s.count("begun") > 0).await;
-    let child = server.dir.path().join(format!("work/jobs/{}.1/work/child", job.job_id));
+    let child =
+        server.dir.path().join("work").join("jobs").join(format!("{}.1", job.job_id)).join("work").join("child");
     crate::fake::eventually("the child runs", || fs::read_to_string(&child).is_ok_and(|t| t.ends_with('\n'))).await;
     let child = fs::read_to_string(child).unwrap().trim().to_owned();
     let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());

@@ -185,7 +185,7 @@ impl Registry {
     pub(super) fn drain(&self) {
         for session in self.lock().sessions.values_mut() {
             session.draining = true;
-            session.push(Command::GoAway(GoAway::Draining));
+            session.close(GoAway::Draining, Error::Stopping);
         }
     }
 

@@ -220,6 +220,9 @@ pub enum Error {
     /// Too many calls at once want what takes long.
     #[error("The server is busy with other sign-ins; try again in a moment.")]
     Busy,
+    /// The server ends; another, or the same after a restart, goes on.
+    #[error("The server is stopping; connect again.")]
+    Stopping,
     /// The database or another part is away.
     #[error("The server can't reach its database; try again.")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -252,6 +255,9 @@ pub enum ProtocolFault {
     /// A message without content, or of a newer protocol.
     #[error("a message without known content")]
     Empty,
+    /// A message that can't be read, or is too large.
+    #[error("a message can't be read: {0}")]
+    Unreadable(String),
     /// A member that can't be.
     #[error("{field}: {rule}")]
     Field {

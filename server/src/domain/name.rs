@@ -3,7 +3,7 @@
 //! No name reads as an id: where a path takes both, one text means one thing.
 
 use super::id::parse_hyphenated;
-use super::rule::Rule;
+use super::rule::{Rule, is_hidden};
 
 /// Names that stand for something else in a URL.
 const VERBS: &[&str] = &["new", "create"];
@@ -69,8 +69,8 @@ pub fn template_version(text: &str) -> Rule {
 pub fn provisioner_key(text: &str) -> Rule {
     if text.is_empty() || text.len() > 64 || text.to_lowercase().len() > 64 {
         Err("must be 1 to 64 bytes")
-    } else if text.chars().any(char::is_control) {
-        Err("must not have control characters")
+    } else if text.chars().any(is_hidden) {
+        Err("must not have control or invisible characters")
     } else if is_one_of(text, RESERVED_KEYS) {
         Err("must not be `built-in`, `user-auth` or `psk`, which are reserved")
     } else if parse_hyphenated(text).is_some() {
@@ -88,7 +88,7 @@ pub fn display(text: &str) -> Rule {
     if is_line(text, 64) {
         Ok(())
     } else {
-        Err("must be one line of at most 64 characters, without spaces at its ends")
+        Err("must be one line of at most 64 characters, without spaces at its ends and invisible characters")
     }
 }
 
@@ -100,7 +100,7 @@ pub fn real(text: &str) -> Rule {
     if is_line(text, 128) {
         Ok(())
     } else {
-        Err("must be one line of at most 128 characters, without spaces at its ends")
+        Err("must be one line of at most 128 characters, without spaces at its ends and invisible characters")
     }
 }
 
@@ -136,7 +136,7 @@ fn words(text: &str, longest: usize, separators: &[char]) -> bool {
 }
 
 fn is_line(text: &str, longest: usize) -> bool {
-    text.trim().len() == text.len() && text.chars().count() <= longest && !text.chars().any(char::is_control)
+    text.trim().len() == text.len() && text.chars().count() <= longest && !text.chars().any(is_hidden)
 }
 
 fn is_one_of(text: &str, reserved: &[&str]) -> bool {
@@ -184,7 +184,7 @@ mod tests {
         let longest = "a".repeat(64);
         let over = "é".repeat(33);
         let good = ["a", "Data Cluster/1", "é", "psk2", "default", &longest];
-        let bad = ["", "psk", "PSK", "Built-In", "user-auth", "a\0b", "a\nb", &over, UUID];
+        let bad = ["", "psk", "PSK", "Built-In", "user-auth", "a\0b", "a\nb", "a\u{202e}b", "\u{feff}a", &over, UUID];
         table(provisioner_key, &good, &bad);
         // Lower-casing may need more bytes.
         assert!(provisioner_key(&"İ".repeat(32)).is_err());

@@ -16,6 +16,16 @@ pub enum SiteRole {
     Owner,
 }
 
+impl SiteRole {
+    /// The role's name, as clients and grants have it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+        }
+    }
+}
+
 /// A role in one organization. Membership alone is no role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]

@@ -9,7 +9,7 @@ use sea_orm::DeriveValueType;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::rule::Violations;
+use super::rule::{Violations, is_hidden};
 use super::tags::{OWNER, SCOPE};
 use super::token::{base62, random};
 
@@ -83,7 +83,7 @@ impl KeyTags {
         for (name, value) in tags.iter().take(MOST_TAGS) {
             if name.is_empty() || name.len() > 64 || value.len() > 256 {
                 violations.add(FIELD, "must have names of 1 to 64 bytes and values of at most 256 bytes");
-            } else if name.chars().chain(value.chars()).any(char::is_control) {
+            } else if name.chars().chain(value.chars()).any(is_hidden) {
                 violations.add(FIELD, "must not have control characters");
             } else if name == SCOPE || name == OWNER {
                 violations.add(FIELD, format!("must not name `{name}`: the server sets it"));

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use sea_orm::DeriveValueType;
 
 use super::id::UserId;
-use super::rule::Rule;
+use super::rule::{Rule, is_hidden};
 
 /// The tag that says whether daemons serve the whole organization or one user.
 pub const SCOPE: &str = "scope";
@@ -75,11 +75,11 @@ impl Tags {
 /// # Errors
 /// The broken rule.
 pub fn requested(tags: &BTreeMap<String, String>) -> Rule {
-    let fits = |text: &str| text.len() <= 256 && !text.chars().any(char::is_control);
+    let fits = |text: &str| text.len() <= 256 && !text.chars().any(is_hidden);
     if tags.len() <= 64 && tags.iter().all(|(name, value)| !name.is_empty() && fits(name) && fits(value)) {
         Ok(())
     } else {
-        Err("must be at most 64, each with a name, names and values of at most 256 bytes without control characters")
+        Err("must be at most 64, each with a name, names and values of at most 256 bytes without invisible characters")
     }
 }
 

@@ -40,7 +40,7 @@ pub fn reason(error: &Error) -> ErrorReason {
         Error::Protocol(ProtocolFault::NameInUse(_)) => ErrorReason::AlreadyExists,
         Error::Protocol(_) => ErrorReason::Protocol,
         Error::Busy => ErrorReason::RateLimited,
-        Error::Unavailable(_) => ErrorReason::Unavailable,
+        Error::Unavailable(_) | Error::Stopping => ErrorReason::Unavailable,
         Error::Internal(_) => ErrorReason::Internal,
     }
 }

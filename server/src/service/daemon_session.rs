@@ -9,6 +9,7 @@ use crate::domain::engine::Engine;
 use crate::domain::error::{Credential, Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, OrganizationId};
 use crate::domain::job::{Hold, Rejection, Resumed};
+use crate::domain::rule::is_hidden;
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result};
 use crate::store;
@@ -66,8 +67,8 @@ fn fault(field: &'static str, rule: impl Into<String>) -> Error {
 }
 
 fn check_text(field: &'static str, text: &str, limit: usize) -> Result<()> {
-    if text.is_empty() || text.chars().count() > limit || text.chars().any(char::is_control) {
-        return Err(fault(field, format!("must be 1 to {limit} characters without control characters")));
+    if text.is_empty() || text.chars().count() > limit || text.chars().any(is_hidden) {
+        return Err(fault(field, format!("must be 1 to {limit} characters without invisible ones")));
     }
     Ok(())
 }

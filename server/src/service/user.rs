@@ -107,7 +107,7 @@ impl Service {
             id: RoleGrantId::new(),
             user_id,
             organization_id: None,
-            role: sea_orm::ActiveEnum::to_value(&SiteRole::Owner),
+            role: SiteRole::Owner.text().to_owned(),
             source: GrantSource::Manual,
             created_at: now,
         };

@@ -1,5 +1,6 @@
 //! The names in an archive.
 
+use crate::domain::rule::is_hidden;
 use std::collections::BTreeMap;
 
 use super::{Fault, MAX_DEPTH, MAX_ENTRIES, MAX_PATH};
@@ -50,7 +51,7 @@ fn fit(path: &[u8]) -> Result<Option<String>, Fault> {
         return Err(Fault::Length(shown()));
     }
     let text = std::str::from_utf8(path).map_err(|_| Fault::Name(shown()))?;
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_hidden) {
         return Err(Fault::Name(shown()));
     }
     // A backslash separates on some systems and is part of a name on others: both readings must be safe.

@@ -131,7 +131,17 @@ struct Reader {
 impl Reader {
     async fn run(&self, mut messages: Streaming<pb::DaemonMessage>) {
         let dispatcher = &self.service.dispatcher;
-        while let Ok(Some(message)) = messages.message().await {
+        loop {
+            let message = match messages.message().await {
+                Ok(Some(message)) => message,
+                Ok(None) => return,
+                // Where the connection broke nobody hears this; a message over the limit comes here too.
+                Err(unreadable) => {
+                    let fault = ProtocolFault::Unreadable(unreadable.message().to_owned());
+                    dispatcher.tell(self.session, Command::End(Error::Protocol(fault)));
+                    return;
+                }
+            };
             dispatcher.heard(self.session);
             match self.take(message).await {
                 Ok(Some(reply)) => dispatcher.tell(self.session, reply),
