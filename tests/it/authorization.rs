@@ -12,7 +12,7 @@ use orgplane_proto::workspace::v1 as workspace;
 use orgplane_tests::deployment::{OWNER, PASSWORD};
 use orgplane_tests::scripted::{reference, register};
 use orgplane_tests::world::text;
-use orgplane_tests::{Api, Archive, Daemon, Deployment, LONG, Rest};
+use orgplane_tests::{Api, Archive, Daemon, Databases, Deployment, LONG, Rest};
 use prost::Message;
 use prost_reflect::DescriptorPool;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ const CALLERS: [&str; 6] = ["anonymous", "stranger", "colleague", "member", "adm
 const PUBLIC: [Gets; 6] = [Yes; 6];
 const KEYS_ONLY: [Gets; 6] = [Who; 6];
 const SIGNED_IN: [Gets; 6] = [Who, Yes, Yes, Yes, Yes, Yes];
-const SITE_OWNER: [Gets; 6] = [Who, Gone, Gone, Gone, Gone, Yes];
+const SITE_OWNER: [Gets; 6] = [Who, No, No, No, No, Yes];
 const MEMBERS: [Gets; 6] = [Who, Gone, Yes, Yes, Yes, Yes];
 const ADMINS: [Gets; 6] = [Who, Gone, No, No, Yes, Yes];
 const ADMINS_HIDDEN: [Gets; 6] = [Who, Gone, Gone, Gone, Yes, Yes];
@@ -56,7 +56,7 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("identity.v1.UserService/CreateUser", SITE_OWNER),
     ("identity.v1.UserService/GetUser", [Who, Gone, Gone, Yes, Gone, Yes]),
     ("organization.v1.OrganizationService/ListOrganizations", SIGNED_IN),
-    ("organization.v1.OrganizationService/CreateOrganization", [Who, No, No, No, No, Yes]),
+    ("organization.v1.OrganizationService/CreateOrganization", SITE_OWNER),
     ("organization.v1.OrganizationService/GetOrganization", MEMBERS),
     ("organization.v1.OrganizationService/UpdateOrganization", ADMINS),
     ("organization.v1.OrganizationService/DeleteOrganization", [Who, Gone, No, No, No, Yes]),
@@ -82,7 +82,7 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("template.v1.TemplateVersionService/ListTemplateVersions", MEMBERS),
     ("template.v1.TemplateVersionService/CancelTemplateVersion", ADMINS),
     ("template.v1.TemplateVersionService/ListTemplateVersionVariables", MEMBERS),
-    ("workspace.v1.WorkspaceService/CreateWorkspace", OWN),
+    ("workspace.v1.WorkspaceService/CreateWorkspace", [Who, Gone, No, Yes, Yes, Yes]),
     ("workspace.v1.WorkspaceService/GetWorkspace", OWN),
     ("workspace.v1.WorkspaceService/GetWorkspaceByName", OWN),
     ("workspace.v1.WorkspaceBuildService/CreateWorkspaceBuild", OWN),
@@ -119,7 +119,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let deployment = Deployment::start().await;
+        let deployment = Deployment::on(Databases::Sqlite).unrecorded().start().await;
         let owner = deployment.rest().first_user().await;
         let organization = owner.organization("home").await;
         let away = owner.organization("away").await;

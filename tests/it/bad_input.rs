@@ -20,10 +20,10 @@ async fn operations(deployment: &Deployment, owner: &Rest) -> Vec<Operation> {
     let organization = owner.organization("data-platform").await;
     let key = owner.key(&organization, "key", json!({})).await;
     let mut session = Session::start(deployment, &key, "one").await;
-    let file = owner.upload(Archive::echo(&json!({}))).await.expect(201);
+    let file = owner.upload(Archive::terraform("hello")).await.expect(201);
     let mut versions = Vec::new();
     for _ in 0..2 {
-        versions.push(owner.import(&organization, Archive::echo(&json!({})), "echo", json!({})).await);
+        versions.push(owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await);
         let assign = session.take_job().await;
         session.finish(&assign, orgplane_proto::provisioner::v1::Outcome::Succeeded, 0).await;
     }
@@ -63,7 +63,7 @@ async fn operations(deployment: &Deployment, owner: &Rest) -> Vec<Operation> {
         post(
             "/api/v2/organizations/data-platform/templateversions",
             json!({
-                "name": "x", "message": "x", "storage_method": "file", "file_id": file["hash"], "provisioner": "echo",
+                "name": "x", "message": "x", "storage_method": "file", "file_id": file["hash"], "provisioner": "terraform",
                 "tags": {"region": "east"}, "user_variable_values": [{"name": "a", "value": "b"}],
             }),
             &["name", "file_id", "provisioner", "storage_method"],

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 on_each_database!(builds_of_a_workspace, only_one_build_at_a_time);
 
 async fn builds_of_a_workspace(database: Databases) {
-    let deployment = Deployment::on(database).start().await;
+    let deployment = Deployment::on(database).unrecorded().start().await;
     let owner = deployment.rest().first_user().await;
     let organization = owner.organization("data-platform").await;
     let key = owner.key(&organization, "key", json!({})).await;
@@ -81,7 +81,7 @@ async fn only_one_build_at_a_time(database: Databases) {
     let organization = owner.organization("data-platform").await;
     let key = owner.key(&organization, "key", json!({})).await;
     let mut session = Session::start(&deployment, &key, "one").await;
-    let version = owner.import(&organization, Archive::echo(&json!({})), "echo", json!({})).await;
+    let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
     let assign = session.take_job().await;
     session.finish(&assign, Outcome::Succeeded, 0).await;
     let body = json!({"name": "echo", "template_version_id": version["id"]});

@@ -23,11 +23,11 @@ async fn the_documented_walk() {
     let created = cli.run(&["organizations", "create", "data-platform"]).await;
     let _ = created.ok();
     let list = cli.run(&["organizations", "list"]).await;
-    assert!(list.ok().contains("data-platform") && list.ok().contains("default"), "{list:?}");
+    assert!(list.ok().contains("data-platform") && list.ok().contains("orgplane"), "{list:?}");
     let json: Value = serde_json::from_str(cli.run(&["organizations", "list", "-o", "json"]).await.ok()).unwrap();
     assert_eq!(json, owner.get("/api/v2/organizations").await.expect(200), "the same JSON as the REST API's");
     let taken = cli.run(&["organizations", "create", "data-platform"]).await;
-    assert!(taken.failed().contains("already exists"), "{taken:?}");
+    assert!(taken.failed().contains("already in use"), "{taken:?}");
 
     let created =
         cli.run(&["provisioner", "keys", "create", "data-cluster-key", "--org", "data-platform", "-t", "a=b"]).await;
@@ -70,7 +70,7 @@ async fn tokens_and_files_stay_private() {
     let owner = deployment.rest().first_user().await;
     let cli = Cli::new(deployment.url());
     let list = cli.run_as(owner.token(), &["organizations", "list", "-o", "json"]).await;
-    assert!(list.ok().contains("default"), "{list:?}");
+    assert!(list.ok().contains("orgplane"), "{list:?}");
     let mut login = cli.command(&["login", deployment.url(), "--email", OWNER.0]);
     let home =
         login.get_envs().find(|(name, _)| *name == "XDG_CONFIG_HOME").and_then(|(_, value)| value).unwrap().to_owned();

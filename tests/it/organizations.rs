@@ -24,7 +24,7 @@ async fn the_five_verbs(database: Databases) {
     // Runs of slashes and a slash at the end change nothing.
     assert_eq!(owner.get("//api/v2//organizations/data-platform/").await.expect(200), created);
     let list = owner.get("/api/v2/organizations").await.expect(200);
-    assert_eq!(list_of(&list, "name"), ["data-platform", "default"]);
+    assert_eq!(list_of(&list, "name"), ["data-platform", "orgplane"]);
 
     let path = format!("/api/v2/organizations/{id}");
     let renamed = owner.patch(&path, json!({"name": "data", "description": ""})).await.expect(200);

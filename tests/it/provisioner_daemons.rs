@@ -33,7 +33,7 @@ async fn a_connected_daemon_is_listed_and_filtered() {
     let one = &all[1];
     assert_eq!(text(one, "id"), registered.daemon_id);
     assert_eq!((&one["key_name"], &one["status"]), (&json!("plain"), &json!("idle")));
-    assert_eq!(one["provisioners"], json!(["echo"]));
+    assert_eq!(one["provisioners"], json!(["terraform"]));
     assert_eq!(one["tags"], json!({"scope": "organization", "owner": ""}));
     assert_eq!((&one["current_job"], &one["previous_job"]), (&Value::Null, &Value::Null));
 
@@ -81,7 +81,7 @@ async fn jobs_of_a_daemon_are_shown() {
     let organization = owner.organization("data-platform").await;
     let key = owner.key(&organization, "key", json!({})).await;
     let mut session = Session::start(&deployment, &key, "one").await;
-    let version = owner.import(&organization, Archive::echo(&json!({})), "echo", json!({})).await;
+    let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
     let assign = session.take_job().await;
     let busy = owner.daemon(&organization, "one", "busy").await;
     assert_eq!(busy["current_job"]["id"], version["job"]["id"]);

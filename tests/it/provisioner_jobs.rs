@@ -18,7 +18,7 @@ async fn jobs_wait_in_order_and_are_filtered() {
     let me = text(&owner.get("/api/v2/users/me").await.expect(200), "id");
     let mut ids = Vec::new();
     for tags in [json!({}), json!({}), json!({"region": "east"})] {
-        let version = owner.import(&organization, Archive::echo(&json!({})), "echo", tags).await;
+        let version = owner.import(&organization, Archive::terraform("hello"), "terraform", tags).await;
         assert_eq!(version["job"]["status"], "pending");
         assert_eq!(version["matched_provisioners"]["count"], 0);
         ids.push(text(&version["job"], "id"));
@@ -104,13 +104,14 @@ async fn a_job_goes_to_the_daemon_that_fits_best() {
         (json!({"gpu": "yes"}), 2),
         (json!({"region": "east", "gpu": "yes"}), 2),
     ] {
-        let version = owner.import(&organization, Archive::echo(&json!({})), "echo", tags.clone()).await;
+        let version = owner.import(&organization, Archive::terraform("hello"), "terraform", tags.clone()).await;
         let session = &mut sessions[expected];
         let assign = session.take_job().await;
         assert_eq!(json!(assign.job_id), version["job"]["id"], "{tags}");
         session.finish(&assign, Outcome::Succeeded, 0).await;
     }
-    let version = owner.import(&organization, Archive::echo(&json!({})), "echo", json!({"region": "west"})).await;
+    let version =
+        owner.import(&organization, Archive::terraform("hello"), "terraform", json!({"region": "west"})).await;
     let job = job(&owner, &text(&version["job"], "id")).await;
     assert_eq!((&job["status"], &job["queue_position"]), (&json!("pending"), &json!(0)));
 }

@@ -41,7 +41,7 @@ impl Story {
     }
 
     async fn import(&self) -> Value {
-        self.owner.import(&self.organization, Archive::echo(&json!({})), "echo", json!({})).await
+        self.owner.import(&self.organization, Archive::terraform("hello"), "terraform", json!({})).await
     }
 
     async fn refused(&self, key: Option<&str>, first: Option<Said>) -> Status {
@@ -101,7 +101,7 @@ async fn what_a_daemon_may_register_as() {
     let story = Story::start().await;
     let good = register("one");
     let mut cases = Vec::new();
-    for name in ["", "has space", "a\0b", "\u{202e}evil", &"x".repeat(300)] {
+    for name in ["", "a\0b", "\u{202e}evil", &"x".repeat(300)] {
         cases.push(("name", orgplane_proto::provisioner::v1::Register { name: name.to_owned(), ..good.clone() }));
     }
     for version in ["", "1", "2.0", "1.99", "x.y", "-1.0"] {

@@ -1,7 +1,7 @@
 //! `…/templateversions`: imports by a daemon of the echo engine, their logs, variables and cancellation.
 
 use orgplane_tests::world::{outputs, text};
-use orgplane_tests::{Archive, Daemon, Deployment, LONG, Rest, Session};
+use orgplane_tests::{Archive, Builder, Daemon, Databases, Deployment, LONG, Rest, Session};
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v2/organizations/default/templateversions";
@@ -14,7 +14,11 @@ struct Story {
 }
 
 async fn story(with_daemon: bool) -> Story {
-    let deployment = Deployment::start().await;
+    story_of(Deployment::on(Databases::Sqlite), with_daemon).await
+}
+
+async fn story_of(builder: Builder, with_daemon: bool) -> Story {
+    let deployment = builder.start().await;
     let owner = deployment.rest().first_user().await;
     let organization = owner.default_organization().await;
     let mut daemon = None;
@@ -77,7 +81,7 @@ async fn an_import_tells_what_it_found() {
 
 #[tokio::test]
 async fn a_failed_import_says_why() {
-    let mut story = story(true).await;
+    let mut story = story_of(Deployment::on(Databases::Sqlite).unrecorded(), true).await;
     let script = json!({"import": {"outcome": "failed", "error": "nothing fits", "logs": [{"output": "so far"}]}});
     let version = story.owner.import("default", Archive::echo(&script), "echo", json!({})).await;
     let version = story.owner.imported(&text(&version, "id"), LONG).await;
@@ -172,8 +176,8 @@ async fn versions_of_a_template_are_paged() {
     let organization = owner.default_organization().await;
     let key = owner.key(&organization, "key", json!({})).await;
     let mut session = Session::start(&deployment, &key, "one").await;
-    let file = owner.upload(Archive::echo(&json!({}))).await.expect(201);
-    let first = owner.import(&organization, Archive::echo(&json!({})), "echo", json!({})).await;
+    let file = owner.upload(Archive::terraform("hello")).await.expect(201);
+    let first = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
     let assign = session.take_job().await;
     session.finish(&assign, orgplane_proto::provisioner::v1::Outcome::Succeeded, 0).await;
     let body = json!({"name": "one", "template_version_id": first["id"]});
@@ -181,7 +185,7 @@ async fn versions_of_a_template_are_paged() {
     let mut ids = vec![text(&first, "id")];
     for name in ["second", "third"] {
         let body = json!({
-            "storage_method": "file", "file_id": file["hash"], "provisioner": "echo", "name": name,
+            "storage_method": "file", "file_id": file["hash"], "provisioner": "terraform", "name": name,
             "template_id": template["id"], "message": "a new one",
         });
         let version = owner.post(PATH, body.clone()).await.expect(201);

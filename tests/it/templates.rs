@@ -1,7 +1,7 @@
 //! `…/templates`: attached to an imported version, found by id and by name.
 
 use orgplane_tests::world::text;
-use orgplane_tests::{Archive, Daemon, Deployment};
+use orgplane_tests::{Archive, Deployment, Session};
 use serde_json::json;
 
 #[tokio::test]
@@ -11,9 +11,9 @@ async fn templates_are_created_and_found() {
     let organization = owner.organization("data-platform").await;
     let other = owner.organization("other").await;
     let key = owner.key(&organization, "key", json!({})).await;
-    let _daemon = Daemon::start(&deployment, "one", &key, "echo");
-    let template = owner.template(&organization, "Echo-One", Archive::echo(&json!({})), "echo").await;
-    assert_eq!((&template["name"], &template["provisioner"]), (&json!("Echo-One"), &json!("echo")));
+    let _daemon = Session::obedient(&deployment, &key, "one").await;
+    let template = owner.template(&organization, "Echo-One", Archive::terraform("hello"), "terraform").await;
+    assert_eq!((&template["name"], &template["provisioner"]), (&json!("Echo-One"), &json!("terraform")));
     assert_eq!(template["organization_name"], "data-platform");
     assert_eq!(template["created_by_name"], "owner");
     let id = text(&template, "id");
@@ -38,7 +38,7 @@ async fn templates_are_created_and_found() {
     let taken = json!({"name": "two", "template_version_id": template["active_version_id"]});
     create("data-platform", taken.clone()).await.refused(400);
     create(&other, taken).await.refused(404);
-    let version = owner.import(&organization, Archive::echo(&json!({"import": {}})), "echo", json!({})).await;
+    let version = owner.import(&organization, Archive::terraform("bye"), "terraform", json!({})).await;
     let same = json!({"name": "ECHO-ONE", "template_version_id": version["id"]});
     create("data-platform", same).await.refused_for(409, "name");
     let nobody = json!({"name": "x", "template_version_id": "00000000-0000-4000-8000-000000000000"});

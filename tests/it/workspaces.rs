@@ -1,7 +1,7 @@
 //! `…/workspaces`: created with a first build, seen by their owner, gone after a delete build.
 
 use orgplane_tests::world::text;
-use orgplane_tests::{Archive, Daemon, Deployment, LONG};
+use orgplane_tests::{Archive, Deployment, LONG, Session};
 use serde_json::json;
 
 #[tokio::test]
@@ -10,9 +10,8 @@ async fn a_workspace_from_start_to_delete() {
     let owner = deployment.rest().first_user().await;
     let organization = owner.organization("data-platform").await;
     let key = owner.key(&organization, "key", json!({})).await;
-    let _daemon = Daemon::start(&deployment, "one", &key, "echo");
-    let template =
-        owner.template(&organization, "echo", Archive::echo(&json!({"start": {"apply": true}})), "echo").await;
+    let _daemon = Session::obedient(&deployment, &key, "one").await;
+    let template = owner.template(&organization, "echo", Archive::terraform("hello"), "terraform").await;
     let (ada, ada_id) = owner.user("ada", &[&organization]).await;
     let (bob, _) = owner.user("bob", &[&organization]).await;
 
@@ -61,10 +60,11 @@ async fn what_a_workspace_may_be_made_of() {
     let owner = deployment.rest().first_user().await;
     let organization = owner.organization("data-platform").await;
     let key = owner.key(&organization, "key", json!({})).await;
-    let daemon = Daemon::start(&deployment, "one", &key, "echo");
-    let template = owner.template(&organization, "echo", Archive::echo(&json!({})), "echo").await;
+    let daemon = Session::obedient(&deployment, &key, "one").await;
+    let template = owner.template(&organization, "echo", Archive::terraform("hello"), "terraform").await;
     drop(daemon);
-    let pending = owner.import(&organization, Archive::echo(&json!({"import": {}})), "echo", json!({})).await;
+    owner.daemon(&organization, "one", "offline").await;
+    let pending = owner.import(&organization, Archive::terraform("bye"), "terraform", json!({})).await;
     let default = owner.default_organization().await;
     let (stranger, _) = owner.user("stranger", &[&default]).await;
     let before = deployment.database().rows().await;
@@ -74,7 +74,7 @@ async fn what_a_workspace_may_be_made_of() {
         (json!({"name": "has space"}), &[400][..], "name"),
         (json!({"name": "new"}), &[400], "name"),
         (json!({"name": ""}), &[400], "name"),
-        (both, &[400], "template_version_id"),
+        (both, &[400], "template_id"),
         (json!({"template_id": ""}), &[400], "template_id"),
         (json!({"template_id": "x"}), &[400], "template_id"),
         (json!({"template_id": nobody}), &[400, 404], ""),

@@ -23,6 +23,7 @@ pub const OWNER: (&str, &str) = ("owner@example.com", "owner");
 pub struct Builder {
     database: Databases,
     flags: Vec<String>,
+    records: bool,
 }
 
 impl Builder {
@@ -33,6 +34,14 @@ impl Builder {
         self
     }
 
+    /// Leaves its exchanges out of the record: for stories with values that the product has and the contract hasn't, such
+    /// as templates of the echo engine.
+    #[must_use]
+    pub fn unrecorded(mut self) -> Self {
+        self.records = false;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Deployment {
         let folder = tempfile::Builder::new().prefix("orgplane-test-").tempdir().expect("a temporary folder");
@@ -40,9 +49,9 @@ impl Builder {
             Databases::Sqlite => Database::sqlite(folder.path()),
             Databases::Postgres => Database::postgres().await,
         };
-        let mut process = serve(&database, folder.path(), "127.0.0.1:0", &self.flags);
+        let mut process = serve(&database, folder.path(), "127.0.0.1:0", &self.flags, self.records);
         let url = ready(&mut process).await;
-        Deployment { process, database, folder, url, flags: self.flags }
+        Deployment { process, database, folder, url, flags: self.flags, records: self.records }
     }
 }
 
@@ -55,6 +64,7 @@ pub struct Deployment {
     folder: TempDir,
     url: String,
     flags: Vec<String>,
+    records: bool,
 }
 
 impl Deployment {
@@ -66,7 +76,7 @@ impl Deployment {
     /// The same to be adjusted.
     #[must_use]
     pub fn on(database: Databases) -> Builder {
-        let builder = Builder { database, flags: Vec::new() };
+        let builder = Builder { database, flags: Vec::new(), records: true };
         builder
             .flag("--heartbeat-interval", "500ms")
             .flag("--contact-lost-after", "3s")
@@ -105,14 +115,14 @@ impl Deployment {
     /// Starts it again on the same address, after [`Self::stop`] or a kill.
     pub async fn start_again(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
-        self.process = serve(&self.database, self.folder.path(), &address, &self.flags);
+        self.process = serve(&self.database, self.folder.path(), &address, &self.flags, self.records);
         assert_eq!(ready(&mut self.process).await, self.url);
     }
 
     /// The command of another server on the same database, on a free port.
     #[must_use]
     pub fn second_server(&self) -> Command {
-        server_command(&self.database, self.folder.path(), "127.0.0.1:0", &self.flags)
+        server_command(&self.database, self.folder.path(), "127.0.0.1:0", &self.flags, false)
     }
 
     /// REST without credentials.
@@ -127,19 +137,20 @@ impl Deployment {
     }
 }
 
-fn server_command(database: &Database, folder: &Path, address: &str, flags: &[String]) -> Command {
+fn server_command(database: &Database, folder: &Path, address: &str, flags: &[String], records: bool) -> Command {
     let mut command = command();
     command.args(["server", "--http-address", address, "--database-url", database.url(), "--data-dir"]).arg(folder);
     command.args(flags);
-    if let Some(records) = std::env::var_os("ORGPLANE_TEST_RECORD").map(PathBuf::from) {
+    let record = std::env::var_os("ORGPLANE_TEST_RECORD").filter(|_| records);
+    if let Some(records) = record.map(PathBuf::from) {
         std::fs::create_dir_all(&records).expect("the folder for records");
         command.env("ORGPLANE_RECORD_EXCHANGES", records.join(format!("{}.jsonl", uuid::Uuid::new_v4())));
     }
     command
 }
 
-fn serve(database: &Database, folder: &Path, address: &str, flags: &[String]) -> Process {
-    Process::start("server", &mut server_command(database, folder, address, flags))
+fn serve(database: &Database, folder: &Path, address: &str, flags: &[String], records: bool) -> Process {
+    Process::start("server", &mut server_command(database, folder, address, flags, records))
 }
 
 async fn ready(process: &mut Process) -> String {

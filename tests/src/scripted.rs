@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use orgplane_proto::PROTOCOL_VERSION;
+use orgplane_proto::provisioner::v1::assign::Job;
 use orgplane_proto::provisioner::v1::daemon_message::Message as Said;
 use orgplane_proto::provisioner::v1::server_message::Message as Heard;
 use orgplane_proto::provisioner::v1::upload_request::Message as Piece;
@@ -30,6 +31,16 @@ pub struct Session {
     heart: Option<JoinHandle<()>>,
 }
 
+/// A daemon that ends every job well; it goes with this.
+#[derive(Debug)]
+pub struct Obedient(JoinHandle<()>);
+
+impl Drop for Obedient {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(heart) = &self.heart {
@@ -47,7 +58,7 @@ async fn beat(say: mpsc::Sender<DaemonMessage>) {
     }
 }
 
-/// What a daemon of the echo engine registers with.
+/// What a daemon registers with that says it has Terraform.
 #[must_use]
 pub fn register(name: &str) -> Register {
     Register {
@@ -55,7 +66,7 @@ pub fn register(name: &str) -> Register {
         name: name.to_owned(),
         version: "0.0.0-test".to_owned(),
         protocol_version: PROTOCOL_VERSION.to_owned(),
-        engines: vec![Engine { name: "echo".to_owned(), version: "1".to_owned() }],
+        engines: vec![Engine { name: "terraform".to_owned(), version: "1.11.4".to_owned() }],
         capacity: 1,
         held: Vec::new(),
         organization: String::new(),
@@ -105,12 +116,33 @@ impl Session {
         }
     }
 
-    /// A registered daemon of the echo engine.
+    /// A registered daemon.
     ///
     /// # Panics
     /// When the server doesn't take it.
     pub async fn start(deployment: &Deployment, key: &str, name: &str) -> Self {
         Self::register(deployment, key, register(name)).await.expect("registered").0
+    }
+
+    /// A daemon that ends every job well, without doing anything, for as long as the returned guard lives.
+    pub async fn obedient(deployment: &Deployment, key: &str, name: &str) -> Obedient {
+        let mut session = Self::start(deployment, key, name).await;
+        Obedient(tokio::spawn(async move {
+            while let Ok(Some(heard)) = session.hear_patiently().await {
+                if let Heard::Assign(assign) = heard {
+                    let (job_id, lease_id) = (assign.job_id.clone(), assign.lease_id.clone());
+                    session.say(Said::Accepted(Accepted { job_id, lease_id })).await;
+                    if matches!(assign.job, Some(Job::WorkspaceBuild(_))) {
+                        session.permit(&assign).await;
+                    }
+                    session.finish(&assign, Outcome::Succeeded, 0).await;
+                }
+            }
+        }))
+    }
+
+    async fn hear_patiently(&mut self) -> Result<Option<Heard>, Status> {
+        Ok(self.hear.message().await?.and_then(|message| message.message))
     }
 
     /// Says something; nothing happens when the stream has ended.
@@ -274,7 +306,7 @@ pub fn logs(assign: &Assign, first_number: i64, lines: &[&str]) -> Logs {
 #[must_use]
 pub fn result(assign: &Assign, outcome: Outcome, last_log_number: i64) -> JobResult {
     use orgplane_proto::provisioner::v1::result::Payload;
-    use orgplane_proto::provisioner::v1::{BuildResult, ImportResult, assign::Job};
+    use orgplane_proto::provisioner::v1::{BuildResult, ImportResult};
     let payload = match assign.job {
         Some(Job::TemplateImport(_)) => Some(Payload::TemplateImport(ImportResult::default())),
         Some(Job::WorkspaceBuild(_)) => Some(Payload::WorkspaceBuild(BuildResult::default())),

@@ -34,6 +34,7 @@ impl Rest {
         let email = format!("{username}@example.com");
         let body = json!({
             "email": email, "username": username, "password": PASSWORD, "organization_ids": organizations,
+            "user_status": "active",
         });
         let user = self.post("/api/v2/users", body).await.expect(201);
         (self.login(&email).await, text(&user, "id"))

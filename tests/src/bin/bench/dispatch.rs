@@ -54,7 +54,8 @@ pub(crate) async fn run(database: &Database) -> anyhow::Result<Vec<Row>> {
             }
         };
         let name = &assign.metadata.as_ref().context("an assignment without metadata")?.template_version_name;
-        let asked_at = asked.lock().unwrap_or_else(PoisonError::into_inner).remove(name).context("a job that nobody asked for")?;
+        let asked_at =
+            asked.lock().unwrap_or_else(PoisonError::into_inner).remove(name).context("a job that nobody asked for")?;
         if count >= WARM_UP {
             samples.push(asked_at.elapsed());
         }

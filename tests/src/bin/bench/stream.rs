@@ -4,9 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use orgplane_proto::provisioner::v1::{
-    Accepted, LogEntry, LogLevel, LogSource, Logs, daemon_message, server_message,
-};
+use orgplane_proto::provisioner::v1::{Accepted, LogEntry, LogLevel, LogSource, Logs, daemon_message, server_message};
 use tonic::transport::Channel;
 
 use super::floor::{self, BareServer, BareStream};

@@ -5,8 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use orgplane_proto::template::v1::template_version_service_client::TemplateVersionServiceClient;
 use orgplane_proto::template::v1::CreateTemplateVersionRequest;
+use orgplane_proto::template::v1::template_version_service_client::TemplateVersionServiceClient;
 use orgplane_tests::{Api, Archive, Databases, Deployment};
 use tonic::transport::{Channel, Endpoint};
 
