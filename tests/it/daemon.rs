@@ -38,6 +38,14 @@ async fn terraform_from_import_to_delete(database: Databases) {
     let state: Value = serde_json::from_slice(&owner.get(&format!("{path}/state")).await.bytes).unwrap();
     assert_eq!(state["resources"][0]["type"], "terraform_data", "{state}");
 
+    let resources = owner.get(&format!("{path}/resources")).await.expect(200);
+    assert_eq!(resources[0]["name"], "hello", "{resources}");
+    let builds = owner.get(&format!("/api/v2/workspaces/{}/builds", text(&workspace, "id"))).await.expect(200);
+    assert_eq!(builds, json!([build]));
+    assert_eq!(owner.get("/api/v2/users/me/workspace/dev/builds/1").await.expect(200), build);
+    let jobs = owner.get(&format!("/api/v2/organizations/{organization}/provisionerjobs")).await.expect(200);
+    assert_eq!((&jobs[0]["id"], &jobs[0]["metadata"]["workspace_name"]), (&build["job"]["id"], &json!("dev")));
+
     let deleted = owner.build(&workspace, "delete").await;
     let deleted = owner.built(&text(&deleted, "id"), LONG).await;
     assert_eq!(deleted["status"], "deleted", "{deleted}");

@@ -108,17 +108,32 @@ async fn a_cookie_alone_changes_nothing_from_another_site() {
 }
 
 #[tokio::test]
-async fn users_and_their_organizations() {
-    // The contract doesn't know the status `dormant`.
+async fn the_first_call_wakes_a_dormant_user() {
+    // The contract's users have no such status.
     let deployment = Deployment::on(Databases::Sqlite).unrecorded().start().await;
+    let owner = deployment.rest().first_user().await;
+    let default = owner.default_organization().await;
+    let body = json!({
+        "email": "ada@example.com", "username": "ada", "password": PASSWORD, "organization_ids": [default],
+    });
+    assert_eq!(owner.post("/api/v2/users", body).await.expect(201)["status"], "dormant");
+    let client = deployment.rest().login("ada@example.com").await;
+    let _ = client.get("/api/v2/users/me").await.expect(200);
+    assert_eq!(client.get("/api/v2/users/me").await.expect(200)["status"], "active");
+}
+
+#[tokio::test]
+async fn users_and_their_organizations() {
+    let deployment = Deployment::start().await;
     let owner = deployment.rest().first_user().await;
     let default = owner.default_organization().await;
     let other = owner.organization("data-platform").await;
     let body = json!({
         "email": "Ada@Example.com", "username": "ada", "password": PASSWORD, "organization_ids": [default],
+        "user_status": "active", "name": "Ada",
     });
     let ada = owner.post("/api/v2/users", body.clone()).await.expect(201);
-    assert_eq!(ada["status"], "dormant");
+    assert_eq!((&ada["status"], &ada["name"]), (&json!("active"), &json!("Ada")));
     assert_eq!(ada["roles"], json!([]));
     assert_eq!(ada["organization_ids"], json!([default]));
     owner.post("/api/v2/users", body).await.refused(409);
@@ -132,8 +147,6 @@ async fn users_and_their_organizations() {
     owner.post("/api/v2/users", same_email).await.refused_for(409, "email");
 
     let client = deployment.rest().login("ada@example.com").await;
-    let seen = client.get("/api/v2/users/me").await.expect(200);
-    assert_eq!(seen["status"], "active", "the first call wakes a dormant user");
     assert_eq!(owner.get("/api/v2/users/ADA").await.expect(200)["id"], ada["id"]);
     assert_eq!(names(&client, "me").await, ["orgplane"]);
 
