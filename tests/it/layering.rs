@@ -70,10 +70,17 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The repository's own folders; builds and editors leave others beside them.
+const FOLDERS: &[&str] =
+    &["proto", "migrations", "server", "daemon", "gateway", "cli", "tests", "deploy", "docs", ".ci"];
+
 fn all_files() -> Vec<String> {
     let root = root();
-    let mut found = Vec::new();
-    files(&root, &mut found);
+    let mut found = vec![root.join("Cargo.toml")];
+    found.extend(Some(root.join("README.md")).filter(|readme| readme.exists()));
+    for folder in FOLDERS {
+        files(&root.join(folder), &mut found);
+    }
     found.iter().map(|path| path.strip_prefix(&root).unwrap().to_string_lossy().into_owned()).collect()
 }
 
@@ -233,8 +240,7 @@ fn what_documents_name_exists() {
         for span in text.split('`').skip(1).step_by(2).filter(|span| !span.contains(['\n', ' ', '*', '<', '{', '…']))
         {
             let top = span.split('/').next().unwrap();
-            let ours = ["proto", "migrations", "server", "daemon", "gateway", "cli", "tests", "deploy", "docs", ".ci"];
-            if span.contains('/') && ours.contains(&top) {
+            if span.contains('/') && FOLDERS.contains(&top) {
                 let path = span.split([':', '#']).next().unwrap();
                 let generated = span.contains("::");
                 if !generated && !root().join(path).exists() {

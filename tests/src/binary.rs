@@ -14,9 +14,10 @@ pub fn binary() -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    // This program stands in <target>/<profile>/deps.
+    // A test stands in <target>/<profile>/deps, a program of this crate in <target>/<profile>.
     let own = std::env::current_exe().expect("own path");
-    let profile = own.parent().and_then(|deps| deps.parent()).expect("target directory").to_owned();
+    let folder = own.parent().expect("a folder");
+    let profile = if folder.ends_with("deps") { folder.parent().expect("target directory") } else { folder };
     let target = profile.parent().expect("target directory");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
