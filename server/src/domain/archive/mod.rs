@@ -16,6 +16,8 @@ pub const MAX_UNPACKED: u64 = 100 * 1024 * 1024;
 pub const MAX_ENTRIES: usize = 10_000;
 /// Bytes of one entry's path.
 const MAX_PATH: usize = 1024;
+/// Bytes of one of its parts: file systems take no more.
+const MAX_PART: usize = 255;
 /// Folders that one entry may be deep in.
 const MAX_DEPTH: usize = 64;
 /// Bytes of a header that extends the next one.
@@ -58,7 +60,9 @@ pub enum Fault {
     #[error("has an entry whose name isn't UTF-8 or has control characters: {0:?}")]
     Name(String),
     /// A name without anything in it, or too long, or too deep.
-    #[error("has an entry whose name is empty, over 1024 bytes or over 64 folders deep: {0:?}")]
+    #[error(
+        "has an entry whose name is empty, over 1024 bytes, has a part over 255 bytes or is over 64 folders deep: {0:?}"
+    )]
     Length(String),
     /// It starts at the root of a file system or with a drive.
     #[error("has an entry with an absolute path: {0:?}")]

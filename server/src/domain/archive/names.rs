@@ -3,7 +3,7 @@
 use crate::domain::rule::is_hidden;
 use std::collections::BTreeMap;
 
-use super::{Fault, MAX_DEPTH, MAX_ENTRIES, MAX_PATH};
+use super::{Fault, MAX_DEPTH, MAX_ENTRIES, MAX_PART, MAX_PATH};
 
 /// Names seen so far, as file systems that ignore case see them; whether each is a file.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ fn fit(path: &[u8]) -> Result<Option<String>, Fault> {
         return Err(Fault::Parent(shown()));
     }
     let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.len() > MAX_DEPTH {
+    if parts.len() > MAX_DEPTH || parts.iter().any(|part| part.len() > MAX_PART) {
         return Err(Fault::Length(shown()));
     }
     Ok((!parts.is_empty()).then(|| parts.join("/")))

@@ -78,6 +78,7 @@ fn each_bad_archive_is_refused_with_its_reason() {
     let parent = record("path=../x");
     let two = [record("path=a"), record("path=b")].concat();
     let long = "a".repeat(1025);
+    let part = "a".repeat(256);
     let deep = "a/".repeat(65);
     let name = |text: &str| text.to_owned();
     let table: Vec<(Vec<u8>, Fault)> = vec![
@@ -111,6 +112,7 @@ fn each_bad_archive_is_refused_with_its_reason() {
         (archive(&[("h", GNULongName, &vec![b'a'; 70_000]), file("c")]), Fault::Extension(0)),
         (archive(&[("h", GNULongName, long.as_bytes()), file("c")]), Fault::Length("a".repeat(1024))),
         (archive(&[("h", GNULongName, deep.as_bytes()), ("c", Directory, b"")]), Fault::Length(deep.clone())),
+        (archive(&[("h", GNULongName, part.as_bytes()), file("c")]), Fault::Length(part.clone())),
         (archive(&[file("./")]), Fault::Special(name("./"))),
         (archive(&[file(".")]), Fault::Length(name("."))),
         (archive(&[file("a"), file("a")]), Fault::Duplicate(name("a"))),
