@@ -105,7 +105,7 @@ pub(crate) struct BareStream {
 
 impl BareStream {
     pub(crate) async fn open(channel: Channel) -> anyhow::Result<Self> {
-        let (send, outgoing) = mpsc::channel(16);
+        let (send, outgoing) = mpsc::channel(64);
         send.send(heartbeat()).await?;
         let mut client = ProvisionerDaemonServiceClient::new(channel);
         let mut receive = client.connect(ReceiverStream::new(outgoing)).await?.into_inner();
@@ -113,14 +113,19 @@ impl BareStream {
         Ok(Self { send, receive })
     }
 
-    pub(crate) async fn ping(&mut self) -> anyhow::Result<()> {
-        self.send.send(heartbeat()).await?;
-        self.receive.message().await?.context("the floor ended")?;
-        Ok(())
+    /// Sends messages and waits for all answers; their number.
+    pub(crate) async fn pings(&mut self, count: u32) -> anyhow::Result<u32> {
+        for _ in 0..count {
+            self.send.send(heartbeat()).await?;
+        }
+        for _ in 0..count {
+            self.receive.message().await?.context("the floor ended")?;
+        }
+        Ok(count)
     }
 }
 
-pub(crate) fn heartbeat() -> DaemonMessage {
+fn heartbeat() -> DaemonMessage {
     let heartbeat = Heartbeat { free_slots: 1, load: 0.0, engines_healthy: true, disk_free: 1 << 30 };
     DaemonMessage { message: Some(daemon_message::Message::Heartbeat(heartbeat)) }
 }
@@ -133,7 +138,7 @@ pub(crate) async fn half_round_trip() -> anyhow::Result<Duration> {
     let mut samples = Vec::new();
     for _ in 0..500 {
         let start = Instant::now();
-        stream.ping().await?;
+        stream.pings(1).await?;
         samples.push(start.elapsed());
     }
     samples.sort_unstable();

@@ -1,19 +1,21 @@
-//! R3: messages there and back on a daemon's session, one at a time, against the same on a bare stream. The session checks
-//! its key and the lease, numbers and stores; the bare stream only answers.
+//! R3: messages there and back on a daemon's session, against the same on a bare stream. The session checks the lease,
+//! numbers and stores durably; the bare stream only answers.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::bail;
 use orgplane_proto::provisioner::v1::{Accepted, LogEntry, LogLevel, LogSource, Logs, daemon_message, server_message};
 use tonic::transport::Channel;
 
-use super::floor::{self, BareServer, BareStream};
+use super::floor::{BareServer, BareStream};
 use super::report::Row;
 use super::session::Session;
 use super::target::{Database, Target};
 
 const ROUNDS: u32 = 7;
 const ROUND: Duration = Duration::from_secs(1);
+/// Messages under way in the second measurement.
+const WINDOW: u32 = 64;
 
 pub(crate) async fn run(database: &Database) -> anyhow::Result<Vec<Row>> {
     let target = Target::start(database).await?;
@@ -32,58 +34,67 @@ pub(crate) async fn run(database: &Database) -> anyhow::Result<Vec<Row>> {
     let channel = Channel::from_shared(server.url.clone())?.tcp_nodelay(true).connect().await?;
     let mut bare = BareStream::open(channel).await?;
 
-    let (mut heartbeats, mut lines, mut floors) = (Vec::new(), Vec::new(), Vec::new());
-    let mut number = assign.next_log_number;
+    let mut log = Log { session, job_id: assign.job_id, lease_id: assign.lease_id, next: assign.next_log_number };
+    let (mut single, mut single_floor, mut many, mut many_floor) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let (start, mut count) = (Instant::now(), 0);
-        while start.elapsed() < ROUND {
-            bare.ping().await?;
-            count += 1;
-        }
-        floors.push(rate(count, start));
-
-        let (start, mut count) = (Instant::now(), 0);
-        while start.elapsed() < ROUND {
-            session.send(floor::heartbeat().message.context("a heartbeat")?).await?;
-            while !matches!(session.next().await?, server_message::Message::HeartbeatAck(_)) {}
-            count += 1;
-        }
-        heartbeats.push(rate(count, start));
-
-        let (start, mut count) = (Instant::now(), 0);
-        while start.elapsed() < ROUND {
-            let logs = Logs {
-                job_id: assign.job_id.clone(),
-                lease_id: assign.lease_id.clone(),
-                first_number: number,
-                entries: vec![line()],
-                overflowed: false,
-            };
-            session.send(daemon_message::Message::Logs(logs)).await?;
-            loop {
-                match session.next().await? {
-                    server_message::Message::Ack(ack) if ack.log_number >= number => break,
-                    _ => {}
-                }
-            }
-            number += 1;
-            count += 1;
-        }
-        lines.push(rate(count, start));
+        single_floor.push(round(async || bare.pings(1).await).await?);
+        single.push(round(async || log.lines(1).await).await?);
+        many_floor.push(round(async || bare.pings(WINDOW).await).await?);
+        many.push(round(async || log.lines(WINDOW).await).await?);
     }
-    let floor = median(floors);
-    let row = |what: &str, value| Row {
+    let row = |what: String, value, floor| Row {
         id: "R3",
-        what: what.to_owned(),
+        what,
         database: database.to_string(),
-        value,
-        floor,
+        value: median(value),
+        floor: median(floor),
         unit: "messages/s",
     };
     Ok(vec![
-        row("heartbeat -> acknowledged, one at a time", median(heartbeats)),
-        row("log line -> durable, one at a time", median(lines)),
+        row("log line -> durable, one at a time".to_owned(), single, single_floor),
+        row(format!("the same, {WINDOW} under way"), many, many_floor),
     ])
+}
+
+/// A job's log as its daemon sends it.
+struct Log {
+    session: Session,
+    job_id: String,
+    lease_id: String,
+    next: i64,
+}
+
+impl Log {
+    /// Sends lines, a message each, and waits until all are acknowledged; their number.
+    async fn lines(&mut self, count: u32) -> anyhow::Result<u32> {
+        for _ in 0..count {
+            let logs = Logs {
+                job_id: self.job_id.clone(),
+                lease_id: self.lease_id.clone(),
+                first_number: self.next,
+                entries: vec![line()],
+                overflowed: false,
+            };
+            self.next += 1;
+            self.session.send(daemon_message::Message::Logs(logs)).await?;
+        }
+        loop {
+            match self.session.next().await? {
+                server_message::Message::Ack(ack) if ack.log_number + 1 == self.next => return Ok(count),
+                server_message::Message::LeaseLost(_) => bail!("the server took the job away"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Messages a second over one round.
+async fn round(mut exchange: impl AsyncFnMut() -> anyhow::Result<u32>) -> anyhow::Result<f64> {
+    let (start, mut count) = (Instant::now(), 0);
+    while start.elapsed() < ROUND {
+        count += exchange().await?;
+    }
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
 fn line() -> LogEntry {
@@ -94,10 +105,6 @@ fn line() -> LogEntry {
         stage: "bench".to_owned(),
         output: "x".repeat(20),
     }
-}
-
-fn rate(count: u32, start: Instant) -> f64 {
-    f64::from(count) / start.elapsed().as_secs_f64()
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {
