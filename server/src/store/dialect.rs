@@ -55,16 +55,17 @@ impl Dialect {
     pub fn skip_locked(self) -> &'static str {
         match self {
             Self::Sqlite => "",
-            Self::Postgres => "FOR UPDATE SKIP LOCKED",
+            Self::Postgres => "FOR NO KEY UPDATE SKIP LOCKED",
         }
     }
 
-    /// Appended to a select: holds the rows until the transaction ends. SQLite has one writer.
+    /// Appended to a select: holds the rows until the transaction ends. SQLite has one writer. Keys stay free: a row that
+    /// refers to a held one may be inserted meanwhile, as a log's is.
     #[must_use]
     pub fn for_update(self) -> &'static str {
         match self {
             Self::Sqlite => "",
-            Self::Postgres => "FOR UPDATE",
+            Self::Postgres => "FOR NO KEY UPDATE",
         }
     }
 }

@@ -6,10 +6,13 @@ use crate::domain::Timestamp;
 use crate::domain::engine::Engine;
 use crate::domain::id::{ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::job::{Group, Slot};
+use crate::domain::job::{LogBatch, LogLevel, LogSource};
 use crate::domain::provisioner_key::KeyTags;
 use crate::domain::tags::Tags;
 use crate::service::provisioner_daemon::{DaemonQuery, DaemonStatus};
 use crate::service::testing::deployments;
+use crate::store::Access as _;
+use crate::store::dialect::Dialect;
 use crate::store::entity::provisioner_daemon::Engines;
 use crate::store::entity::{provisioner_key, provisioner_key_secret};
 use crate::store::provisioner_daemon::Registration;
@@ -98,5 +101,32 @@ async fn jobs_and_daemons_are_listed() {
         assert!(deployment.daemon_list(&owner, fitting).await.unwrap().is_empty());
         let both = deployment.job_log(&owner, "a", "b", 0).await;
         assert!(matches!(both, Err(Error::Invalid(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_log_grows_while_its_job_is_held() {
+    for (deployment, owner) in deployments().await {
+        if deployment.store.dialect() == Dialect::Sqlite {
+            continue; // It has one writer.
+        }
+        let organization = deployment.organization(&owner, "data").await;
+        let hold = deployment.claim(deployment.version(&owner, organization).await.version.job_id).await;
+        let line = LogLine {
+            time: Timestamp(0),
+            source: LogSource::Engine,
+            level: LogLevel::Info,
+            stage: String::new(),
+            output: "a line".to_owned(),
+        };
+        // As the reaper and results do: the job's row, then the log's head.
+        let holder = deployment.store.begin().await.unwrap();
+        store::job_queue::locked(&holder, hold.job).await.unwrap().unwrap();
+        let writer = deployment.store.begin().await.unwrap();
+        let batch = LogBatch { first_number: 1, lines: vec![line], overflowed: false };
+        let appended = store::job_log::append(&writer, &hold, batch, 1000);
+        let appended = tokio::time::timeout(std::time::Duration::from_secs(5), appended).await;
+        assert_eq!(appended.expect("appending doesn't wait for the job's row").unwrap(), 1);
+        writer.commit().await.unwrap();
     }
 }
