@@ -2,6 +2,7 @@
 //! HTTP status it becomes is decided in one place, `grpc/status.rs`.
 
 use super::id::{DaemonId, JobId};
+use super::job::Status;
 
 /// The result of a rule or a call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -174,9 +175,9 @@ pub enum Error {
     /// The user is a member already.
     #[error("The user is already a member of this organization.")]
     AlreadyMember,
-    /// A build can't be queued while another is active.
-    #[error("A build of this workspace is already active.")]
-    BuildActive,
+    /// A build can't be queued while another is active; where it is known, what the other's job is doing.
+    #[error("A build of this workspace is already active{}.", .0.map_or(String::new(), |status| format!(": its job is {}", status.text())))]
+    BuildActive(Option<Status>),
     /// The workspace was deleted, and this needs a live one.
     #[error("The workspace is deleted.")]
     WorkspaceDeleted,

@@ -27,7 +27,7 @@ pub fn reason(error: &Error) -> ErrorReason {
         Error::Denied | Error::VariablesUnknown => ErrorReason::Denied,
         Error::NotFound(_) | Error::NoFirstUser => ErrorReason::NotFound,
         Error::AlreadyExists { .. } => ErrorReason::AlreadyExists,
-        Error::FirstUserExists | Error::OrganizationNotEmpty(_) | Error::BuildActive | Error::WorkspaceDeleted => {
+        Error::FirstUserExists | Error::OrganizationNotEmpty(_) | Error::BuildActive(_) | Error::WorkspaceDeleted => {
             ErrorReason::Conflict
         }
         Error::WorkspaceGone => ErrorReason::Gone,

@@ -7,7 +7,7 @@ use futures_util::Stream;
 use super::workspace::{no_parameters, object_of};
 use super::{Caller, Service};
 use crate::domain::error::Kind;
-use crate::domain::id::{BuildId, JobId, TemplateVersionId, UserId};
+use crate::domain::id::{BuildId, JobId, TemplateVersionId, UserId, WorkspaceId};
 use crate::domain::job::{Input, Status as JobStatus};
 use crate::domain::page::Page;
 use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, authorize};
@@ -103,12 +103,18 @@ impl Service {
         authorize(subject, action, &object_of(&workspace), Kind::Workspace)?;
 
         let tx = self.store.begin().await?;
-        // In this order: a deletion that ends in between is seen either as an active build or as a deleted workspace.
-        let previous = store::workspace_build::latest(&tx, workspace.id).await?;
-        let previous = previous.ok_or_else(|| Error::internal("a workspace without a build"))?;
-        let job = store::provisioner_job::find(&tx, previous.job_id).await?;
-        if job.is_none_or(|job| job.status.is_active()) {
-            return Err(Error::BuildActive);
+        let previous = latest(&tx, workspace.id).await?;
+        let job = store::job_queue::locked(&tx, previous.job_id).await?;
+        let job = job.ok_or_else(|| Error::internal("a build without its job"))?;
+        if job.status.is_active() {
+            return Err(Error::BuildActive(Some(job.status)));
+        }
+        // Read only now that the job's row is held: its end stores the state that this build starts from, and may delete
+        // the workspace; and whoever waited for the row may find that another build was queued first.
+        let waited_for = previous.id;
+        let previous = latest(&tx, workspace.id).await?;
+        if previous.id != waited_for {
+            return Err(Error::BuildActive(None));
         }
         let workspace = store::workspace::find(&tx, workspace.id).await?.ok_or(Error::NotFound(Kind::Workspace))?;
         if workspace.deleted {
@@ -312,6 +318,12 @@ impl BuildView {
         self.resources.clear();
         self
     }
+}
+
+/// A workspace's newest build; there is one always.
+async fn latest(tx: &Tx, workspace: WorkspaceId) -> Result<workspace_build::Model> {
+    let latest = store::workspace_build::latest(tx, workspace).await?;
+    latest.ok_or_else(|| Error::internal("a workspace without a build"))
 }
 
 /// The import of a version that something is to be built from; `field` named the version.

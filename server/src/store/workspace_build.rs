@@ -20,7 +20,7 @@ use crate::domain::{Error, Result, Timestamp};
 pub async fn insert(tx: &Tx, build: &Model) -> Result<()> {
     let insert = Entity::insert(build.clone().into_active_model()).exec_without_returning(&tx.executor()).await;
     insert.map(|_| ()).map_err(|error| match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => Error::BuildActive,
+        Some(SqlErr::UniqueConstraintViolation(_)) => Error::BuildActive(None),
         _ => from_db(error),
     })
 }

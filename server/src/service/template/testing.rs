@@ -91,6 +91,14 @@ impl Deployment {
         claimed[0].hold.clone()
     }
 
+    /// Bytes that the daemon of a job uploaded; their SHA-256.
+    pub(crate) async fn uploaded(&self, _hold: &Hold, bytes: &[u8]) -> String {
+        let tx = self.store.begin().await.unwrap();
+        let sha256 = store::blob::insert(&tx, bytes).await.unwrap();
+        tx.commit().await.unwrap();
+        sha256
+    }
+
     /// Ends a job that a daemon has.
     pub(crate) async fn finish(&self, hold: &Hold, report: &Report) {
         let tx = self.store.begin().await.unwrap();

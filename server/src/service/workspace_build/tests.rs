@@ -28,9 +28,7 @@ async fn a_workspace_starts_stops_and_is_deleted() {
         assert_eq!(read.latest_build.status(), Status::Starting);
         assert!(!read.latest_build.version_name.is_empty());
         let state = br#"{"version":4}"#;
-        let tx = deployment.store.begin().await.unwrap();
-        let sha256 = store::blob::insert(&tx, state).await.unwrap();
-        tx.commit().await.unwrap();
+        let sha256 = deployment.uploaded(&hold, state).await;
         let metadata = |key: &str, sensitive| ResourceMetadata { key: key.into(), value: "secret".into(), sensitive };
         let resource = crate::domain::job::Resource {
             transition: Transition::Start,
@@ -66,7 +64,7 @@ async fn a_workspace_starts_stops_and_is_deleted() {
             deployment.build_state(&owner, &stop.build.id.to_string()).await.unwrap().try_collect().await.unwrap();
         assert_eq!(pieces.concat(), state, "a build starts from the state before it");
         let busy = deployment.build_create(&ann, request(&workspace, Transition::Start)).await;
-        assert!(matches!(busy, Err(Error::BuildActive)));
+        assert!(matches!(busy, Err(Error::BuildActive(_))));
         deployment.end(stop.build.job_id, Outcome::Succeeded).await;
 
         let delete = deployment.build_create(&ann, request(&workspace, Transition::Delete)).await.unwrap();
@@ -115,8 +113,34 @@ async fn of_builds_asked_for_at_once_one_is_queued() {
         let results = race.join_all().await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
         for result in results {
-            assert!(matches!(result, Ok(_) | Err(Error::BuildActive)), "{result:?}");
+            assert!(matches!(result, Ok(_) | Err(Error::BuildActive(_))), "{result:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_starts_from_the_state_that_the_one_before_is_just_handing_in() {
+    for (deployment, owner) in deployments().await {
+        let organization = deployment.organization(&owner, "data").await;
+        let template = deployment.template(&owner, organization, "k8s").await;
+        let made = deployment.workspace_create(&owner, new_workspace(&template, "dev")).await.unwrap();
+        let hold = deployment.claim(made.latest_build.build.job_id).await;
+        let sha256 = deployment.uploaded(&hold, b"{}").await;
+        let reference = StateReference { lineage: "l".into(), serial: 7, sha256 };
+        let done = Report { state: Some(reference), ..report(Outcome::Failed) };
+        let finishing = deployment.store.begin().await.unwrap();
+        let terms = (&deployment.provisioners).into();
+        store::job_queue::finish(&finishing, &hold, &done, terms).await.unwrap();
+
+        let service = deployment.service.clone();
+        let asked = request(&made.workspace, Transition::Delete);
+        let mut next = tokio::spawn(async move { service.build_create(&owner, asked).await });
+        let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut next).await;
+        assert!(early.is_err(), "a build waits for the end of the one before: {early:?}");
+        finishing.commit().await.unwrap();
+        let next = next.await.unwrap().unwrap();
+        assert_eq!((next.build.build_number, next.build.state_serial), (2, 7));
+        assert!(next.build.state_sha256.is_some());
     }
 }
 

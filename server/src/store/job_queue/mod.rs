@@ -27,7 +27,10 @@ use crate::domain::{Error, Result};
 const CHUNK: usize = 4000;
 
 /// The job's row, held until the transaction ends.
-async fn locked(tx: &Tx, id: JobId) -> Result<Option<provisioner_job::Model>> {
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn locked(tx: &Tx, id: JobId) -> Result<Option<provisioner_job::Model>> {
     let sql = format!("SELECT * FROM provisioner_job WHERE id = $1 {}", tx.dialect().for_update());
     let row = tx.query_one(&sql, [id.into()]).await?;
     row.map(|row| provisioner_job::Model::from_query_result(&row, "")).transpose().map_err(from_db)
