@@ -12,8 +12,9 @@ use crate::domain::engine::Engine;
 use crate::domain::error::{Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Group, Hold, InvalidTransition, LeaseId, LogBatch,
-    Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status, Succession, Terms,
+    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Group, Hold, InvalidTransition, LeaseId, Live,
+    LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status, Succession,
+    Terms,
 };
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result, Timestamp};
@@ -158,16 +159,21 @@ impl JobQueue for MemoryQueue {
         Ok(claimed)
     }
 
-    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Hold>> {
-        let mut jobs = self.lock();
-        let mut live = Vec::new();
+    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Live>> {
         for hold in holds {
-            if let Some(entry) = jobs.get_mut(&hold.job).filter(|entry| entry.holds(hold)) {
+            if let Some(entry) = self.lock().get_mut(&hold.job).filter(|entry| entry.holds(hold)) {
                 entry.prolong(self.terms);
-                live.push(hold.clone());
             }
         }
-        Ok(live)
+        self.live(holds).await
+    }
+
+    async fn live(&self, holds: &[Hold]) -> Result<Vec<Live>> {
+        let jobs = self.lock();
+        let held = holds.iter().filter_map(|hold| Some((hold, jobs.get(&hold.job).filter(|entry| entry.holds(hold))?)));
+        Ok(held
+            .map(|(hold, entry)| Live { hold: hold.clone(), canceling: entry.state.status == Status::Canceling })
+            .collect())
     }
 
     async fn resume(&self, organization: OrganizationId, holds: &[Hold]) -> Result<Vec<Resumed>> {

@@ -127,10 +127,13 @@ impl Dispatcher {
                 return Err(error);
             }
         };
+        let mut told = Vec::with_capacity(given.len());
         for (claimed, assignment) in given.into_iter().zip(assembled) {
             match assignment {
                 Ok(assignment) => {
-                    if !self.registry.tell(claimed.worker, Command::Assign(Box::new(assignment))) {
+                    if self.registry.tell(claimed.worker, Command::Assign(Box::new(assignment))) {
+                        told.push(claimed.hold);
+                    } else {
                         self.take_back(&claimed).await;
                     }
                 }
@@ -138,6 +141,16 @@ impl Dispatcher {
                     self.queue.fail(&claimed.hold, &reason).await?;
                     self.registry.forget(claimed.worker, &claimed.hold);
                 }
+            }
+        }
+        self.repeat_cancels(&told).await
+    }
+
+    /// Who wanted one of these jobs to stop before its daemon had it, found nobody to tell.
+    async fn repeat_cancels(&self, told: &[Hold]) -> Result<()> {
+        if !told.is_empty() {
+            for job in self.queue.live(told).await?.iter().filter(|job| job.canceling) {
+                self.registry.cancel(&job.hold);
             }
         }
         Ok(())
@@ -194,6 +207,11 @@ impl Dispatcher {
     /// Tells a session something.
     pub fn tell(&self, id: SessionId, command: Command) {
         self.registry.with(id, |session| session.push(command));
+    }
+
+    /// Tells a session something that it will be told again.
+    pub fn remind(&self, id: SessionId, command: Command) {
+        self.registry.with(id, |session| session.remind(command));
     }
 
     /// The lease under which a daemon sent something about a job, checked: it must have been given the job in this

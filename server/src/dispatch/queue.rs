@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use crate::domain::Result;
 use crate::domain::id::{JobId, OrganizationId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Finished, Group, Hold, LogBatch, Permit, Reaped, Rejection, Report, Resumed,
-    Slot, StateReference, Status, Terms,
+    CancelOutcome, Claimed, Discovery, Finished, Group, Hold, Live, LogBatch, Permit, Reaped, Rejection, Report,
+    Resumed, Slot, StateReference, Status, Terms,
 };
 use crate::options::Provisioners;
 
@@ -34,7 +34,10 @@ pub trait JobQueue: std::fmt::Debug + Send + Sync {
     async fn claim(&self, group: &Group, slots: &[Slot]) -> Result<Vec<Claimed>>;
 
     /// Prolongs leases from now; returns those that live. One statement for all.
-    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Hold>>;
+    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Live>>;
+
+    /// The leases that live, as they are.
+    async fn live(&self, holds: &[Hold]) -> Result<Vec<Live>>;
 
     /// Which of the jobs that a daemon still holds go on, prolonged from now.
     async fn resume(&self, organization: OrganizationId, holds: &[Hold]) -> Result<Vec<Resumed>>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::session::{Command, GoAway, Identity, Outbox, Session};
 use crate::domain::error::{Credential, ProtocolFault};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, ProvisionerKeySecretId};
-use crate::domain::job::{Claimed, Group, Hold, LeaseId, Rejection, Slot};
+use crate::domain::job::{Claimed, Group, Hold, LeaseId, Live, Rejection, Slot};
 use crate::domain::{Error, Result};
 
 /// Jobs in one claim.
@@ -208,9 +208,11 @@ impl Registry {
         round
     }
 
-    /// Tells the sessions of a round which of their leases live.
-    pub(super) fn renewed(&self, round: &Round, live: &[Hold]) {
-        let live: HashSet<_> = live.iter().collect();
+    /// Tells the sessions of a round which of their leases live. Who should stop is told so each time: the daemon may
+    /// not have had the job when that was said first, or it was said on another server.
+    pub(super) fn renewed(&self, round: &Round, live: &[Live]) {
+        let canceling: Vec<_> = live.iter().filter(|live| live.canceling).map(|live| &live.hold).collect();
+        let live: HashSet<_> = live.iter().map(|live| &live.hold).collect();
         let lost: Vec<_> = round.holds.iter().filter(|hold| !live.contains(hold)).collect();
         for id in &round.heard {
             self.with(*id, |session| {
@@ -218,6 +220,9 @@ impl Registry {
                     if session.lose(hold) {
                         session.push(Command::LeaseLost((*hold).clone()));
                     }
+                }
+                for hold in canceling.iter().filter(|hold| session.has(hold)) {
+                    session.remind(Command::Cancel((*hold).clone()));
                 }
                 session.push(Command::HeartbeatAck);
             });

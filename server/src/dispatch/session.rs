@@ -144,6 +144,14 @@ impl Session {
         }
     }
 
+    /// Says again what the daemon may have missed. What finds little room waits for the next time: a reminder isn't
+    /// worth a session.
+    pub(super) fn remind(&self, command: Command) {
+        if self.commands.capacity() > WAITING / 2 {
+            self.push(command);
+        }
+    }
+
     /// The last words of a session.
     pub(super) fn close(&self, away: GoAway, error: Error) {
         self.push(Command::GoAway(away));
@@ -215,6 +223,11 @@ impl Session {
     /// The lease under which it was given a job, lost or not.
     pub(super) fn lease_of(&self, job: JobId) -> Option<&LeaseId> {
         self.holds.get(&job).map(|(lease, _)| lease)
+    }
+
+    /// Whether it has the job under this lease, and is to go on.
+    pub(super) fn has(&self, hold: &Hold) -> bool {
+        self.holds.get(&hold.job).is_some_and(|(lease, grip)| *lease == hold.lease && *grip == Grip::Live)
     }
 
     /// Takes a job from it; false when it hadn't it anyway.

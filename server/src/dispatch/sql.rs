@@ -6,8 +6,8 @@ use super::queue::JobQueue;
 use crate::domain::Result;
 use crate::domain::id::{JobId, OrganizationId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Finished, Group, Hold, LogBatch, Permit, Reaped, Rejection, Report, Resumed,
-    Slot, StateReference, Status, Terms,
+    CancelOutcome, Claimed, Discovery, Finished, Group, Hold, Live, LogBatch, Permit, Reaped, Rejection, Report,
+    Resumed, Slot, StateReference, Status, Terms,
 };
 use crate::store::{Store, job_log, job_queue};
 
@@ -46,8 +46,12 @@ impl JobQueue for SqlQueue {
         in_transaction!(self, |tx| job_queue::claim(&tx, group, slots, self.terms.lease))
     }
 
-    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Hold>> {
+    async fn renew(&self, holds: &[Hold]) -> Result<Vec<Live>> {
         in_transaction!(self, |tx| job_queue::renew(&tx, holds, self.terms))
+    }
+
+    async fn live(&self, holds: &[Hold]) -> Result<Vec<Live>> {
+        job_queue::live(&self.store, holds).await
     }
 
     async fn resume(&self, organization: OrganizationId, holds: &[Hold]) -> Result<Vec<Resumed>> {

@@ -151,7 +151,7 @@ impl Service {
     /// Tells a daemon that came back what happened to its jobs meanwhile.
     pub fn daemon_catch_up(&self, session: SessionId, resumed: &[Resumed]) {
         for job in resumed.iter().filter(|job| job.canceling) {
-            self.dispatcher.tell(session, Command::Cancel(job.hold.clone()));
+            self.dispatcher.remind(session, Command::Cancel(job.hold.clone()));
         }
     }
 

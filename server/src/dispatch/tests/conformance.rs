@@ -14,8 +14,8 @@ use crate::domain::engine::Engine;
 use crate::domain::error::ProtocolFault;
 use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, ErrorCode, Finished, Group, Hold, LeaseId, LogBatch, LogLevel, LogLine, LogSource, Outcome,
-    Permit, Rejection, Report, Slot, StateReference, Status, Terms,
+    CancelOutcome, Claimed, ErrorCode, Finished, Group, Hold, LeaseId, Live, LogBatch, LogLevel, LogLine, LogSource,
+    Outcome, Permit, Rejection, Report, Slot, StateReference, Status, Terms,
 };
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Timestamp};
@@ -190,7 +190,9 @@ async fn without_the_lease_nothing_is_written() {
         assert_eq!(queue.finish(&stale, &report(Outcome::Failed, 0)).await.unwrap(), Finished::Lost);
         assert_eq!(queue.fail(&stale, "x").await.unwrap(), Finished::Lost);
         assert!(!queue.give_back(&stale, Rejection::Full).await.unwrap());
-        assert_eq!(queue.renew(&[stale.clone(), hold.clone()]).await.unwrap(), std::slice::from_ref(&hold));
+        let live = [Live { hold: hold.clone(), canceling: false }];
+        assert_eq!(queue.renew(&[stale.clone(), hold.clone()]).await.unwrap(), live);
+        assert_eq!(queue.live(&[stale.clone(), hold.clone()]).await.unwrap(), live);
         let state = StateReference { lineage: "l".into(), serial: 1, sha256: bench.add_blob(b"s").await };
         assert!(matches!(queue.checkpoint(&stale, &state).await, Err(Error::LeaseLost(_))));
         assert_eq!(bench.status(id).await, Status::Running);
@@ -278,6 +280,9 @@ async fn canceling_ends_what_waits_and_asks_what_runs() {
         let hold = bench.claim().await.hold;
         assert_eq!(queue.request_cancel(running, None).await.unwrap(), CancelOutcome::Canceling(hold.clone()));
         assert!(matches!(queue.request_cancel(running, None).await, Err(Error::JobCanceling)));
+        let live = [Live { hold: hold.clone(), canceling: true }];
+        assert_eq!(queue.renew(std::slice::from_ref(&hold)).await.unwrap(), live);
+        assert_eq!(queue.live(std::slice::from_ref(&hold)).await.unwrap(), live);
         assert_eq!(queue.permit(&hold, 0).await.unwrap(), Permit::Canceled);
         assert_eq!(queue.append(&hold, lines(1, 1)).await.unwrap(), 1);
         let resumed = queue.resume(bench.group().organization, std::slice::from_ref(&hold)).await.unwrap();

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::super::assignment::{Assemble, Assignment, Bytes, Metadata};
 use super::super::memory::{MemoryQueue, Waiting};
+use super::super::queue::JobQueue as _;
 use super::super::session::{Command, Identity, Outbox};
 use super::super::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
@@ -207,6 +208,50 @@ async fn a_daemon_that_does_not_read_loses_its_session_only() {
     assert_eq!(other.assigned().len(), 1);
     let waiting = jobs.iter().filter(|job| bench.queue.status(**job).unwrap().0 == Status::Pending).count();
     assert!(waiting >= 100, "what it never saw waits again: {waiting}");
+}
+
+/// Assembles everything, but somebody cancels the jobs meanwhile and finds nobody who could be told.
+struct Overtaken(Arc<MemoryQueue>);
+
+#[async_trait]
+impl Assemble for Overtaken {
+    async fn assemble(&self, claimed: &[Claimed]) -> Result<Vec<std::result::Result<Assignment, String>>> {
+        for claimed in claimed {
+            self.0.request_cancel(claimed.hold.job, None).await.unwrap();
+        }
+        ALL.assemble(claimed).await
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_who_did_not_have_the_job_yet() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "", 1);
+    let job = bench.job("");
+    bench.dispatcher.pass(&Overtaken(bench.queue.clone())).await.unwrap();
+    let hold = match one.outbox.commands.try_recv() {
+        Ok(Command::Assign(assignment)) => assignment.hold,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(hold.job, job);
+    assert!(matches!(one.outbox.commands.try_recv(), Ok(Command::Cancel(canceled)) if canceled == hold));
+}
+
+#[tokio::test]
+async fn renewing_repeats_cancels() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "", 2);
+    let job = bench.job("");
+    bench.pass().await;
+    let hold = one.assigned().remove(0);
+    // On another server, say.
+    bench.queue.request_cancel(job, None).await.unwrap();
+    for _ in 0..2 {
+        bench.dispatcher.heard(one.session);
+        bench.dispatcher.renew().await.unwrap();
+        assert!(matches!(one.outbox.commands.try_recv(), Ok(Command::Cancel(canceled)) if canceled == hold));
+        assert!(matches!(one.outbox.commands.try_recv(), Ok(Command::HeartbeatAck)));
+    }
 }
 
 #[tokio::test]

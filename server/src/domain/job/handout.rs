@@ -100,6 +100,15 @@ pub struct Resumed {
     pub ended: bool,
 }
 
+/// A job that its daemon still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// The job and its lease.
+    pub hold: Hold,
+    /// It is wanted to stop.
+    pub canceling: bool,
+}
+
 /// How long leases last, and how often jobs are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {

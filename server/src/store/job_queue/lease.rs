@@ -1,11 +1,11 @@
 //! Keeping jobs, and giving them back.
 
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
 
 use super::{CHUNK, Change, find, locked, placeholders, write_state};
 use crate::domain::Result;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
-use crate::domain::job::{Event, Hold, JobType, LeaseId, Permit, Rejection, Resumed, Rules, Status, Terms};
+use crate::domain::job::{Event, Hold, JobType, LeaseId, Live, Permit, Rejection, Resumed, Rules, Status, Terms};
 use crate::domain::time::micros;
 use crate::store::error::from_db;
 use crate::store::{Access, Tx};
@@ -14,28 +14,56 @@ use crate::store::{Access, Tx};
 ///
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
-pub async fn renew(tx: &Tx, holds: &[Hold], terms: Terms) -> Result<Vec<Hold>> {
+pub async fn renew(tx: &Tx, holds: &[Hold], terms: Terms) -> Result<Vec<Live>> {
     let mut live = Vec::with_capacity(holds.len());
     for chunk in holds.chunks(CHUNK) {
         let mut values: Vec<Value> = vec![micros(terms.lease).into(), micros(terms.apply_lease).into()];
-        values.extend(chunk.iter().map(|hold| hold.job.into()));
-        values.extend(chunk.iter().map(|hold| Value::from(hold.lease.clone())));
-        // Leases are never used twice, so the pairs needn't be compared as pairs.
+        let held = held(&mut values, chunk);
         let sql = format!(
             "UPDATE provisioner_job
              SET lease_expires_at = {now} + CASE WHEN apply_permitted_at IS NULL THEN $1 ELSE $2 END
-             WHERE id IN ({ids}) AND lease_id IN ({leases}) AND status IN ('running', 'canceling')
-             RETURNING id, lease_id",
+             WHERE {held} RETURNING id, lease_id, status",
             now = tx.dialect().now(),
-            ids = placeholders(3, chunk.len()),
-            leases = placeholders(3 + chunk.len(), chunk.len()),
         );
-        for row in tx.query_all(&sql, values).await? {
-            let job = row.try_get_by_index(0).map_err(from_db)?;
-            live.push(Hold { job, lease: row.try_get_by_index(1).map_err(from_db)? });
-        }
+        live.extend(read(&tx.query_all(&sql, values).await?)?);
     }
     Ok(live)
+}
+
+/// The leases that live, as they are.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn live(db: &impl Access, holds: &[Hold]) -> Result<Vec<Live>> {
+    let mut live = Vec::with_capacity(holds.len());
+    for chunk in holds.chunks(CHUNK) {
+        let mut values = Vec::new();
+        let sql = format!("SELECT id, lease_id, status FROM provisioner_job WHERE {}", held(&mut values, chunk));
+        live.extend(read(&db.query_all(&sql, values).await?)?);
+    }
+    Ok(live)
+}
+
+/// The condition that a job is under one of these leases, whose values it adds. Leases are never used twice, so the
+/// pairs needn't be compared as pairs.
+fn held(values: &mut Vec<Value>, holds: &[Hold]) -> String {
+    let (ids, leases) = (values.len() + 1, values.len() + 1 + holds.len());
+    values.extend(holds.iter().map(|hold| Value::from(hold.job)));
+    values.extend(holds.iter().map(|hold| Value::from(hold.lease.clone())));
+    format!(
+        "id IN ({}) AND lease_id IN ({}) AND status IN ('running', 'canceling')",
+        placeholders(ids, holds.len()),
+        placeholders(leases, holds.len()),
+    )
+}
+
+fn read(rows: &[QueryResult]) -> Result<Vec<Live>> {
+    let live = |row: &QueryResult| {
+        let status: Status = row.try_get_by_index(2)?;
+        let hold = Hold { job: row.try_get_by_index(0)?, lease: row.try_get_by_index(1)? };
+        Ok(Live { hold, canceling: status == Status::Canceling })
+    };
+    rows.iter().map(live).collect::<std::result::Result<_, sea_orm::DbErr>>().map_err(from_db)
 }
 
 /// Which of the jobs that a daemon of the organization still holds go on, prolonged from now. A job that its result
@@ -122,6 +150,6 @@ pub async fn unpermitted_of(db: &impl Access, worker: DaemonId) -> Result<Vec<Ho
     let sql = "SELECT id, lease_id FROM provisioner_job
          WHERE worker_id = $1 AND status IN ('running', 'canceling') AND apply_permitted_at IS NULL";
     let rows = db.query_all(sql, [worker.into()]).await?;
-    let hold = |row: &sea_orm::QueryResult| Ok(Hold { job: row.try_get_by_index(0)?, lease: row.try_get_by_index(1)? });
+    let hold = |row: &QueryResult| Ok(Hold { job: row.try_get_by_index(0)?, lease: row.try_get_by_index(1)? });
     rows.iter().map(hold).collect::<std::result::Result<_, sea_orm::DbErr>>().map_err(from_db)
 }

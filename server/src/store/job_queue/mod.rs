@@ -10,7 +10,7 @@ mod report;
 pub(crate) use claim::{BUSY, order};
 pub use claim::{claim, groups};
 pub use end::{fail, finish, request_cancel};
-pub use lease::{give_back, permit, renew, resume, unpermitted_of};
+pub use lease::{give_back, live, permit, renew, resume, unpermitted_of};
 pub use reap::reap;
 pub use report::{checkpoint, discovered};
 
