@@ -15,7 +15,9 @@ pub(crate) fn init(log: &Log, level: &str) -> Result<()> {
     let filter = EnvFilter::builder()
         .parse(&directives)
         .map_err(|error| Usage::new(format!("ORGPLANE_LOG or RUST_LOG: {directives:?} is no log filter: {error}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A closed terminal takes no lines, and no complaints about that either.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match log.log_format {
         LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().init(),

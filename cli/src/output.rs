@@ -49,9 +49,9 @@ pub(crate) fn line(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// What happens right now, for whoever watches.
+/// What happens right now, for whoever watches; the terminal may be closed.
 pub(crate) fn progress(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {

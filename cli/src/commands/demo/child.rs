@@ -1,15 +1,17 @@
 //! The demo's processes: this program again, in process groups of their own, so that Ctrl-C reaches only the demo and
-//! they end in order. No secret is on a command line.
+//! they end in order, and also when the demo is killed. No secret is on a command line.
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, getppid};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -34,7 +36,7 @@ impl Server {
         command.arg("server").arg("--data-dir").arg(folder.join("server"));
         command.arg("--http-address").arg(address.to_string());
         command.stdout(Stdio::piped());
-        let mut process = Process::start("the server", command, folder.join("server.log"))?;
+        let mut process = Process::start("the server", command, folder.join("server.log"), Signal::SIGTERM)?;
         let stdout = process.child.stdout.take().map(BufReader::new);
         Ok(Self { process, stdout })
     }
@@ -63,7 +65,7 @@ impl Server {
     }
 
     pub(crate) async fn end(self) {
-        self.process.end(Signal::SIGTERM).await;
+        self.process.end().await;
     }
 }
 
@@ -77,7 +79,9 @@ impl Daemon {
         command.args(["--engine", engine.name()]);
         command.arg("--work-dir").arg(folder.join("daemon")).arg("--cache-dir").arg(folder.join("cache"));
         command.env("ORGPLANE_PROVISIONER_DAEMON_KEY", key).stdout(Stdio::null());
-        Ok(Self(Process::start("the provisioner daemon", command, folder.join("daemon.log"))?))
+        // Its jobs are interrupted.
+        let process = Process::start("the provisioner daemon", command, folder.join("daemon.log"), Signal::SIGINT);
+        Ok(Self(process?))
     }
 
     pub(crate) async fn failed(&mut self) -> anyhow::Error {
@@ -92,9 +96,8 @@ impl Daemon {
         }
     }
 
-    /// Its jobs are interrupted.
     pub(crate) async fn end(self) {
-        self.0.end(Signal::SIGINT).await;
+        self.0.end().await;
     }
 }
 
@@ -113,14 +116,17 @@ struct Process {
     what: &'static str,
     child: Child,
     log: PathBuf,
+    /// What ends it.
+    signal: Signal,
 }
 
 impl Process {
-    fn start(what: &'static str, mut command: Command, log: PathBuf) -> Result<Self> {
+    fn start(what: &'static str, mut command: Command, log: PathBuf, signal: Signal) -> Result<Self> {
         let file = File::create(&log).with_context(|| format!("can't create {}", log.display()))?;
         command.stdin(Stdio::null()).stderr(file).process_group(0).kill_on_drop(true);
+        end_with_this_thread(command.as_std_mut(), signal);
         let child = command.spawn().with_context(|| format!("can't start {what}"))?;
-        Ok(Self { what, child, log })
+        Ok(Self { what, child, log, signal })
     }
 
     /// Waits for the process to end, which it shouldn't do by itself.
@@ -139,15 +145,48 @@ impl Process {
         last.iter().map(|line| format!("\n  {line}")).collect()
     }
 
-    async fn end(mut self, signal: Signal) {
+    async fn end(mut self) {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(id) = id {
             // It may be gone already, which is as well.
-            let _ = kill(Pid::from_raw(id), signal);
+            let _ = kill(Pid::from_raw(id), self.signal);
         }
         if timeout(PATIENCE, self.child.wait()).await.is_err() {
             tracing::warn!("{} doesn't end and is killed", self.what);
             let _ = self.child.kill().await;
         }
+    }
+}
+
+/// The child gets the signal when the thread that starts it ends, however that comes; the demo runs on the main one.
+fn end_with_this_thread(command: &mut std::process::Command, signal: Signal) {
+    let parent = getpid();
+    let arrange = move || {
+        set_pdeathsig(signal)?;
+        // It may be too late for a signal already.
+        if getppid() == parent { Ok(()) } else { Err(std::io::ErrorKind::NotConnected.into()) }
+    };
+    // SAFETY: between fork and exec only system calls are made: nothing is allocated and no lock is taken.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(arrange);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn children_end_with_whoever_started_them() {
+        let start = || {
+            let mut command = std::process::Command::new("sleep");
+            end_with_this_thread(command.arg("60"), Signal::SIGINT);
+            command.spawn().unwrap()
+        };
+        let mut child = std::thread::spawn(start).join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGINT as i32));
     }
 }
