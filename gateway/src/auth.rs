@@ -17,52 +17,53 @@ const CSRF_HEADER: &str = "x-csrf-token";
 const FETCH_SITE_HEADER: &str = "sec-fetch-site";
 const LONGEST_TOKEN: usize = 256;
 
-#[derive(Debug, PartialEq)]
-enum Token {
-    Cookie(String),
-    Other(String),
-}
-
 /// The `authorization` metadata for a request, if it carries a token.
 ///
 /// # Errors
-/// 403 when the token is a cookie's, the request could do something, and it may come from another site.
+/// 403 when the request could do something, and a browser may be sending it for another site.
 pub(crate) fn authorization(parts: &Parts, query: &Query, https: bool) -> Result<Option<MetadataValue<Ascii>>, Error> {
-    let token = match token(&parts.headers, query) {
-        None => return Ok(None),
-        Some(Token::Other(token)) => token,
-        Some(Token::Cookie(token)) => {
-            let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&parts.method);
-            if (!safe || is_websocket(&parts.headers)) && !same_origin(parts, https) {
-                let detail = "A request with a session cookie must come from this site: it needs a matching Origin \
-                              header, or an X-CSRF-TOKEN header when the client sends no Origin. Or send the token \
-                              in the Coder-Session-Token header.";
-                let message = "The request may have been made by another site.";
-                return Err(Error::new(StatusCode::FORBIDDEN, message).detail(detail).challenge());
-            }
-            token
-        }
+    let headers = &parts.headers;
+    let (cookie, in_header, in_query) = (cookie(headers), header_token(headers), query_token(query));
+    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&parts.method);
+    let meant = match (in_header, cookie) {
+        // Neither another site's form nor its script can set these headers.
+        (Some(_), _) => true,
+        // Who knows the token needs no browser that has it.
+        (None, Some(cookie)) if in_query.contains(&Some(cookie)) => true,
+        (None, Some(_)) => (safe && !is_websocket(headers)) || same_origin(parts, https),
+        // It might sign the browser in as somebody else, or make the first user of a server that only it can reach.
+        (None, None) => safe || !from_another_site(parts, https),
     };
+    if !meant {
+        return Err(refused(cookie.is_some()));
+    }
+    let [session, access] = in_query;
+    let Some(token) = cookie.or(session).or(in_header).or(access) else { return Ok(None) };
     // No valid token is that long or has other characters: what can't travel is replaced by what can't be valid.
     let sendable = token.len() <= LONGEST_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
-    let bearer = format!("Bearer {}", if sendable { token.as_str() } else { "malformed" });
+    let bearer = format!("Bearer {}", if sendable { token } else { "malformed" });
     let mut value: MetadataValue<Ascii> = bearer.parse().map_err(Error::internal)?;
     value.set_sensitive(true);
     Ok(Some(value))
 }
 
-fn token(headers: &HeaderMap, query: &Query) -> Option<Token> {
+fn refused(cookie: bool) -> Error {
+    let detail = if cookie {
+        "A request with a session cookie must come from this site: it needs a matching Origin header, or an X-CSRF-TOKEN \
+         header when the client sends no Origin. Or send the token in the Coder-Session-Token header."
+    } else {
+        "Its Origin or Sec-Fetch-Site header names another site. Programs that aren't browsers need neither."
+    };
+    Error::new(StatusCode::FORBIDDEN, "The request may have been made by another site.").detail(detail).challenge()
+}
+
+fn header_token(headers: &HeaderMap) -> Option<&str> {
     let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).filter(|v| !v.is_empty());
-    let other = |token: &str| Some(Token::Other(token.to_owned()));
-    if let Some(token) = cookie(headers) {
-        return Some(Token::Cookie(token.to_owned()));
-    }
-    query
-        .get(SESSION_TOKEN)
-        .or_else(|| header(SESSION_HEADER))
-        .or_else(|| header(header::AUTHORIZATION.as_str()).and_then(bearer))
-        .or_else(|| query.get(ACCESS_TOKEN))
-        .and_then(other)
+    header(SESSION_HEADER).or_else(|| header(header::AUTHORIZATION.as_str()).and_then(bearer))
+}
+
+fn query_token(query: &Query) -> [Option<&str>; 2] {
+    [query.get(SESSION_TOKEN), query.get(ACCESS_TOKEN)]
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
@@ -93,6 +94,17 @@ fn same_origin(parts: &Parts, https: bool) -> bool {
         (_, Some(origin)) => origin.to_str().is_ok_and(|origin| is_own(origin, parts, https)),
         (Some(_), None) => false,
         (None, None) => headers.contains_key(CSRF_HEADER),
+    }
+}
+
+/// Whether a browser says so. Requests without a word from one pass: they carry nothing that a browser adds by itself.
+fn from_another_site(parts: &Parts, https: bool) -> bool {
+    let headers = &parts.headers;
+    match headers.get(FETCH_SITE_HEADER) {
+        Some(site) => !matches!(site.as_bytes(), b"same-origin" | b"none"),
+        None => {
+            headers.get(header::ORIGIN).is_some_and(|origin| !origin.to_str().is_ok_and(|o| is_own(o, parts, https)))
+        }
     }
 }
 

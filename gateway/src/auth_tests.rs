@@ -97,14 +97,57 @@ fn cookies_need_the_same_origin() {
 
 #[test]
 fn tokens_that_browsers_dont_send_by_themselves_need_no_origin() {
-    for (uri, header) in [
-        ("/?coder_session_token=t", ("x", "y")),
-        ("/", ("coder-session-token", "t")),
-        ("/", ("authorization", "Bearer t")),
-        ("/?access_token=t", ("x", "y")),
-    ] {
-        let parts = parts("POST", uri, &[header, ("origin", "http://evil.test")]);
-        assert!(authorization(&parts, &Query::parse(parts.uri.query()), false).unwrap().is_some(), "{uri}");
+    const COOKIE: (&str, &str) = ("cookie", "coder_session_token=t");
+    let cases: &[(&str, &str, Headers<'_>, bool)] = &[
+        ("POST", "/", &[("coder-session-token", "t")], true),
+        ("POST", "/", &[("authorization", "Bearer t")], true),
+        ("POST", "/", &[COOKIE, ("coder-session-token", "t")], true),
+        ("POST", "/", &[COOKIE, ("authorization", "Bearer t")], true),
+        ("GET", "/", &[COOKIE, ("coder-session-token", "t"), ("upgrade", "websocket")], true),
+        // Browsers do send these by themselves.
+        ("POST", "/", &[COOKIE, ("authorization", "Basic dTpw")], false),
+        ("POST", "/", &[COOKIE, ("coder-session-token", "")], false),
+        // Any site can write a query, but not the cookie's token into it.
+        ("POST", "/?coder_session_token=t", &[COOKIE], true),
+        ("POST", "/?access_token=t", &[COOKIE], true),
+        ("POST", "/?coder_session_token=x", &[COOKIE], false),
+        ("POST", "/?access_token=x", &[COOKIE], false),
+        ("POST", "/?access_token=x", &[], false),
+        ("GET", "/?access_token=x", &[], true),
+        ("GET", "/?coder_session_token=x", &[("upgrade", "websocket")], true),
+    ];
+    for (method, uri, headers, wanted) in cases {
+        let mut given = vec![("host", "gate.test"), ("origin", "http://evil.test")];
+        given.extend_from_slice(headers);
+        let parts = parts(method, uri, &given);
+        let answer = authorization(&parts, &Query::parse(parts.uri.query()), false);
+        assert_eq!(answer.is_ok(), *wanted, "{method} {uri} {headers:?}");
+    }
+}
+
+#[test]
+fn other_sites_can_sign_nobody_in() {
+    let cases: &[(&str, Headers<'_>, bool)] = &[
+        ("POST", &[], true),
+        ("POST", &[("origin", "http://gate.test")], true),
+        ("POST", &[("sec-fetch-site", "same-origin")], true),
+        ("POST", &[("sec-fetch-site", "none")], true),
+        ("POST", &[("origin", "http://evil.test")], false),
+        ("POST", &[("origin", "null")], false),
+        ("POST", &[("sec-fetch-site", "cross-site")], false),
+        ("POST", &[("sec-fetch-site", "same-site")], false),
+        ("POST", &[("sec-fetch-site", "same-site"), ("origin", "http://gate.test")], false),
+        ("GET", &[("origin", "http://evil.test")], true),
+    ];
+    for (method, headers, wanted) in cases {
+        let mut given = vec![("host", "gate.test")];
+        given.extend_from_slice(headers);
+        let parts = parts(method, "/api/v2/users/login", &given);
+        let answer = authorization(&parts, &Query::default(), false);
+        assert_eq!(answer.is_ok(), *wanted, "{method} {headers:?}");
+        if let Err(error) = answer {
+            assert_eq!(error.status(), StatusCode::FORBIDDEN);
+        }
     }
 }
 
