@@ -2,6 +2,7 @@
 //! database and in simulated time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -50,6 +51,7 @@ struct Entry {
 pub struct MemoryQueue {
     jobs: Mutex<BTreeMap<JobId, Entry>>,
     blobs: Mutex<BTreeSet<String>>,
+    refuses_reports: AtomicBool,
     terms: Terms,
 }
 
@@ -57,7 +59,7 @@ impl MemoryQueue {
     /// An empty one.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        Self { jobs: Mutex::default(), blobs: Mutex::default(), terms }
+        Self { jobs: Mutex::default(), blobs: Mutex::default(), refuses_reports: AtomicBool::new(false), terms }
     }
 
     /// Adds a job.
@@ -80,6 +82,11 @@ impl MemoryQueue {
     /// Adds bytes, by their SHA-256.
     pub fn add_blob(&self, sha256: &str) {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner).insert(sha256.to_owned());
+    }
+
+    /// From now on results can't be stored, or can again.
+    pub fn refuse_reports(&self, refuse: bool) {
+        self.refuses_reports.store(refuse, Ordering::Relaxed);
     }
 
     /// What a job is doing, and the last daemon that got it.
@@ -256,6 +263,9 @@ impl JobQueue for MemoryQueue {
     }
 
     async fn finish(&self, hold: &Hold, report: &Report) -> Result<Finished> {
+        if self.refuses_reports.load(Ordering::Relaxed) {
+            return Err(Error::Unavailable("results can't be stored".into()));
+        }
         let mut jobs = self.lock();
         let Some(entry) = jobs.get_mut(&hold.job) else { return Ok(Finished::Lost) };
         let event = Event::ResultReported(hold.lease.clone(), report.outcome);

@@ -103,17 +103,19 @@ impl Dispatcher {
         let claimed = self.queue.claim(group, &slots).await?;
         let more = claimed.len() == slots.len();
         let mut given = Vec::with_capacity(claimed.len());
+        let mut done = Ok(());
         for claimed in claimed {
             if self.registry.give(&claimed) {
                 given.push(claimed);
             } else {
-                self.queue.give_back(&claimed.hold, Rejection::Draining).await?;
+                done = done.and(self.take_back(&claimed).await);
             }
         }
-        self.push(given, assembler).await?;
-        Ok(more)
+        done.and(self.push(given, assembler).await).map(|()| more)
     }
 
+    /// Whatever fails for one job, each of the others is told or taken back: a lease that the registry knows of and its
+    /// daemon doesn't would be renewed for ever.
     async fn push(&self, given: Vec<Claimed>, assembler: &dyn Assemble) -> Result<()> {
         if given.is_empty() {
             return Ok(());
@@ -122,11 +124,13 @@ impl Dispatcher {
             Ok(assembled) => assembled,
             Err(error) => {
                 for claimed in given {
-                    self.take_back(&claimed).await;
+                    // Either error tells the same.
+                    let _ = self.take_back(&claimed).await;
                 }
                 return Err(error);
             }
         };
+        let mut done = Ok(());
         let mut told = Vec::with_capacity(given.len());
         for (claimed, assignment) in given.into_iter().zip(assembled) {
             match assignment {
@@ -134,16 +138,21 @@ impl Dispatcher {
                     if self.registry.tell(claimed.worker, Command::Assign(Box::new(assignment))) {
                         told.push(claimed.hold);
                     } else {
-                        self.take_back(&claimed).await;
+                        done = done.and(self.take_back(&claimed).await);
                     }
                 }
-                Err(reason) => {
-                    self.queue.fail(&claimed.hold, &reason).await?;
-                    self.registry.forget(claimed.worker, &claimed.hold);
-                }
+                Err(reason) => match self.queue.fail(&claimed.hold, &reason).await {
+                    Ok(_) => self.registry.forget(claimed.worker, &claimed.hold),
+                    Err(error) => {
+                        tracing::warn!(job = %claimed.hold.job, error = %error, "can't end a job that can't be assembled");
+                        done = done.and(Err(error));
+                        // The warning and the first error tell it all.
+                        let _ = self.take_back(&claimed).await;
+                    }
+                },
             }
         }
-        self.repeat_cancels(&told).await
+        done.and(self.repeat_cancels(&told).await)
     }
 
     /// Who wanted one of these jobs to stop before its daemon had it, found nobody to tell.
@@ -157,11 +166,13 @@ impl Dispatcher {
     }
 
     /// For a job that its daemon never saw. Should this fail, the lease lapses and the reaper does it.
-    async fn take_back(&self, claimed: &Claimed) {
+    async fn take_back(&self, claimed: &Claimed) -> Result<()> {
         self.registry.forget(claimed.worker, &claimed.hold);
-        if let Err(error) = self.queue.give_back(&claimed.hold, Rejection::Draining).await {
+        let taken = self.queue.give_back(&claimed.hold, Rejection::Draining).await;
+        if let Err(error) = &taken {
             tracing::warn!(job = %claimed.hold.job, error = %error, "can't take an assigned job back; its lease will lapse");
         }
+        taken.map(|_| ())
     }
 
     /// Refuses a name that another connected daemon of the organization has.

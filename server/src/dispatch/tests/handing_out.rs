@@ -197,6 +197,32 @@ async fn a_job_that_cannot_be_assembled_fails() {
     assert_eq!(one.assigned()[0].job, next, "the slot is free again");
 }
 
+/// Can't assemble the first job of a batch that it gets.
+struct Spoiled;
+
+#[async_trait]
+impl Assemble for Spoiled {
+    async fn assemble(&self, claimed: &[Claimed]) -> Result<Vec<std::result::Result<Assignment, String>>> {
+        let mut assembled = ALL.assemble(claimed).await?;
+        assembled[0] = Err("no archive".to_owned());
+        Ok(assembled)
+    }
+}
+
+#[tokio::test]
+async fn what_fails_for_one_job_leaves_the_others_alone() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "", 3);
+    let jobs = [bench.job(""), bench.job(""), bench.job("")];
+    bench.queue.refuse_reports(true);
+    assert!(matches!(bench.dispatcher.pass(&Spoiled).await, Err(Error::Unavailable(_))));
+    bench.queue.refuse_reports(false);
+    assert_eq!(one.assigned().iter().map(|hold| hold.job).collect::<Vec<_>>(), jobs[1..]);
+    assert_eq!(bench.queue.status(jobs[0]).unwrap().0, Status::Pending, "taken back");
+    bench.pass().await;
+    assert_eq!(one.assigned()[0].job, jobs[0], "the slot is free again");
+}
+
 #[tokio::test]
 async fn a_daemon_that_does_not_read_loses_its_session_only() {
     let bench = Bench::new();
