@@ -7,9 +7,9 @@ use http::Uri;
 
 use crate::error::Usage;
 
-/// Parses a server's URL: `http(s)://host[:port]`, nothing behind it.
-pub(crate) fn parse(url: &str) -> Result<Uri> {
-    let wrong = |rule: &str| Usage::new(format!("--url: {url:?} {rule}; give it as http(s)://host[:port]"));
+/// Parses a server's URL, given by a flag: `http(s)://host[:port]`, nothing behind it.
+pub(crate) fn parse(flag: &str, url: &str) -> Result<Uri> {
+    let wrong = |rule: &str| Usage::new(format!("{flag}: {url:?} {rule}; give it as http(s)://host[:port]"));
     let uri: Uri = url.trim_end_matches('/').parse().map_err(|_| wrong("is not a URL"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(wrong("doesn't begin with http:// or https://").into());
@@ -18,7 +18,7 @@ pub(crate) fn parse(url: &str) -> Result<Uri> {
         return Err(wrong("has more or less than a host and a port").into());
     }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(Usage::new("--url: must not carry credentials; sign in with `orgplane login`").into());
+        return Err(Usage::new(format!("{flag}: must not carry credentials")).into());
     }
     Ok(uri)
 }
@@ -46,10 +46,10 @@ mod tests {
     #[test]
     fn only_loopback_is_free() {
         for url in ["http://127.0.0.1:3000", "http://localhost", "http://[::1]:80", "https://example.com"] {
-            check_plaintext(&parse(url).unwrap(), false).unwrap();
+            check_plaintext(&parse("--url", url).unwrap(), false).unwrap();
         }
         for url in ["http://10.0.0.1:3000", "http://example.com/", "http://localhost.example.com", "http://[2001::1]"] {
-            let uri = parse(url).unwrap();
+            let uri = parse("--url", url).unwrap();
             assert!(check_plaintext(&uri, false).is_err(), "{url}");
             check_plaintext(&uri, true).unwrap();
         }
@@ -60,7 +60,7 @@ mod tests {
         for url in
             ["", "example.com", "ftp://x", "http://", "http://x/path", "http://x?y=1", "http://u:p@x", "http://a b"]
         {
-            let error = parse(url).unwrap_err();
+            let error = parse("--url", url).unwrap_err();
             assert!(error.downcast_ref::<Usage>().is_some(), "{url}");
             assert!(!error.to_string().contains(":p@"), "{error}");
         }

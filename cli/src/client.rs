@@ -93,7 +93,7 @@ impl Client {
 
     /// Connects to a server, with a token or as nobody.
     pub(crate) async fn connect(url: &str, insecure_plaintext: bool, token: Option<&str>) -> Result<Self> {
-        let uri = address::parse(url)?;
+        let uri = address::parse("--url", url)?;
         address::check_plaintext(&uri, insecure_plaintext)?;
         let https = uri.scheme_str() == Some("https");
         let mut endpoint = Endpoint::from(uri)

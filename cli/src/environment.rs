@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Names of the server's address.
 pub(crate) const URL: &[&str] = &["ORGPLANE_URL", "CODER_URL"];
+/// Names of the URL at which people and programs reach a server.
+pub(crate) const ACCESS_URL: &[&str] = &["ORGPLANE_ACCESS_URL", "CODER_ACCESS_URL"];
 /// Names of a user's session token.
 pub(crate) const SESSION_TOKEN: &[&str] = &["ORGPLANE_SESSION_TOKEN", "CODER_SESSION_TOKEN"];
 /// Names of an organization's name or id.

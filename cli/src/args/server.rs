@@ -12,7 +12,8 @@ Examples:
   orgplane server                                           SQLite in the user's data folder
   orgplane server --data-dir /var/lib/orgplane
   ORGPLANE_DATABASE_URL=postgres://orgplane@db/orgplane orgplane server --data-dir /var/lib/orgplane
-  orgplane server --http-address 0.0.0.0:3000 --insecure-plaintext      Behind an ingress that ends TLS
+  orgplane server --http-address 0.0.0.0:3000 --insecure-plaintext --access-url https://orgplane.example.com
+                                                            Behind an ingress that ends TLS
 
 It prints one line on stdout when it is ready. /healthz says that it lives, /readyz that it can serve.
 Tests may set ORGPLANE_RECORD_EXCHANGES to a file that gets every REST exchange, secrets included.";
@@ -23,6 +24,10 @@ pub(crate) struct Server {
     /// Where REST and gRPC are served; port 0 is a free one.
     #[arg(long, env = "ORGPLANE_HTTP_ADDRESS", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub(crate) http_address: SocketAddr,
+    /// The URL at which people and programs reach the server, when something in front of it ends TLS: with https, session
+    /// cookies are for https only, and its pages are this site's [env: ORGPLANE_ACCESS_URL, CODER_ACCESS_URL].
+    #[arg(long, value_name = "URL")]
+    pub(crate) access_url: Option<String>,
     /// sqlite:///absolute/file.db or postgres://user@host/database; by default orgplane.db in the data folder. A password
     /// on a command line can be read by other users of this machine: prefer the environment
     /// [env: ORGPLANE_DATABASE_URL].

@@ -22,7 +22,7 @@ use crate::args::{self, Timing};
 use crate::error::Usage;
 use crate::listener::{Connections, Routers};
 use crate::signals::Stop;
-use crate::{environment, output};
+use crate::{address, environment, output};
 
 /// From the signal to the exit, at most.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -32,12 +32,13 @@ const MAX_HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(args: args::Server) -> Result<()> {
     let options = options(&args)?;
+    let https = is_https(&args)?;
     create_private(&options.data_dir)?;
     let mut stop = Stop::catch()?;
     let listener = TcpListener::bind(args.http_address).await.with_context(|| {
         format!("can't listen on {}; choose another address with --http-address", args.http_address)
     })?;
-    let address = listener.local_addr()?;
+    let bound = listener.local_addr()?;
     let server = tokio::select! {
         server = Server::start(&options) => Arc::new(server.context("can't start the server")?),
         _ = stop.received() => return Ok(()),
@@ -45,12 +46,12 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
 
     let draining = CancellationToken::new();
     let grpc = server.router();
-    let gateway = orgplane_gateway::Options { record: args.record_exchanges, ..orgplane_gateway::Options::default() };
+    let gateway = orgplane_gateway::Options { https, record: args.record_exchanges, ..Default::default() };
     let rest = orgplane_gateway::router(Upstream::in_process(grpc.clone()), gateway);
     let http = probes(&server, &draining).fallback_service(rest);
 
     let connections = Connections::default();
-    output::line(&format!("Orgplane is ready at http://{address}"))?;
+    output::line(&format!("Orgplane is ready at http://{bound}"))?;
     tokio::select! {
         () = connections.accept(listener, Routers { grpc, http }, &draining) => {}
         _ = stop.received() => draining.cancel(),
@@ -105,6 +106,14 @@ fn options(args: &args::Server) -> Result<Options> {
         },
         data_dir,
     })
+}
+
+/// Whether clients reach the server by https, which something in front of it ends.
+fn is_https(args: &args::Server) -> Result<bool> {
+    let Some(url) = args.access_url.clone().or_else(|| environment::first(environment::ACCESS_URL)) else {
+        return Ok(false);
+    };
+    Ok(address::parse("--access-url", &url)?.scheme_str() == Some("https"))
 }
 
 fn check_address(address: SocketAddr, insecure_plaintext: bool) -> Result<()> {
@@ -227,6 +236,25 @@ mod tests {
             assert!(error.to_string().contains(says) && !error.to_string().contains("secret"), "{flags}: {error}");
         }
         options_of("orgplane server --data-dir /tmp/x --http-address 0.0.0.0:3000 --insecure-plaintext").unwrap();
+    }
+
+    #[test]
+    fn the_access_url_says_whether_clients_use_https() {
+        let https = |flags: &str| {
+            let line = format!("orgplane server --data-dir /tmp/x {flags}");
+            let Command::Server(args) = Args::try_parse_from(line.split_whitespace()).unwrap().command else {
+                panic!()
+            };
+            is_https(&args)
+        };
+        assert!(https("--access-url https://orgplane.example.com").unwrap());
+        assert!(https("--access-url https://orgplane.example.com:8443/").unwrap());
+        assert!(!https("--access-url http://orgplane.example.com").unwrap());
+        for bad in ["orgplane.example.com", "ftp://x", "https://", "https://x/path", "https://u:secret@x"] {
+            let error = https(&format!("--access-url {bad}")).unwrap_err();
+            assert!(error.is::<Usage>(), "{bad}");
+            assert!(error.to_string().contains("--access-url") && !error.to_string().contains("secret"), "{error}");
+        }
     }
 
     #[test]

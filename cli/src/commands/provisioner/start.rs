@@ -16,7 +16,7 @@ use crate::{address, environment, signals};
 pub(crate) async fn run(args: Start) -> Result<()> {
     let url = args.url.clone().or_else(|| environment::first(environment::URL));
     let url = url.ok_or_else(|| Usage::new("name the server with --url or ORGPLANE_URL"))?;
-    address::check_plaintext(&address::parse(&url)?, args.insecure_plaintext)?;
+    address::check_plaintext(&address::parse("--url", &url)?, args.insecure_plaintext)?;
     let key = key(&args)?;
 
     let mut config = Config::new(url, key)?;
