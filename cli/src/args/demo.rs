@@ -15,12 +15,21 @@ pub(crate) struct Demo {
     /// End after the run instead of waiting for Ctrl-C.
     #[arg(long)]
     pub(crate) exit: bool,
-    /// Where the demo's server listens; port 0 is a free one.
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    /// Where on this machine the demo's server listens; port 0 is a free one.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS", value_parser = loopback)]
     pub(crate) http_address: SocketAddr,
     /// What runs the jobs; by default Terraform or OpenTofu if found, else scripted results.
     #[arg(long, value_enum)]
     pub(crate) engine: Option<Engine>,
+}
+
+/// The demo has no TLS, and its templates run as whoever started it.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "give it as 127.0.0.1:PORT or [::1]:PORT".to_owned())?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err("the demo is for this machine only: give a loopback address, such as 127.0.0.1:3000".to_owned())
 }
 
 /// A kind of engine.

@@ -75,7 +75,7 @@ pub(crate) struct Daemon(Process);
 impl Daemon {
     pub(crate) fn start(folder: &Path, url: &str, key: &str, engine: Engine) -> Result<Self> {
         let mut command = own_program()?;
-        command.args(["provisioner", "start", "--name", "demo", "--insecure-plaintext", "--url", url]);
+        command.args(["provisioner", "start", "--name", "demo", "--url", url]);
         command.args(["--engine", engine.name()]);
         command.arg("--work-dir").arg(folder.join("daemon")).arg("--cache-dir").arg(folder.join("cache"));
         command.env("ORGPLANE_PROVISIONER_DAEMON_KEY", key).stdout(Stdio::null());
