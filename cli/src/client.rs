@@ -82,11 +82,11 @@ impl Client {
         let url = url.ok_or_else(|| {
             Usage::new("sign in with `orgplane login <url>`, or name the server with --url or ORGPLANE_URL")
         })?;
-        let given = connection.token.clone().or_else(|| environment::first(environment::SESSION_TOKEN));
+        let given = session::given(connection)?.or_else(|| environment::first(environment::SESSION_TOKEN));
         // A remembered token goes to the server that gave it and to no other.
         let remembered = || stored.filter(|stored| same_server(&stored.url, &url)).map(|stored| stored.token);
         let token = given.or_else(remembered).ok_or_else(|| {
-            anyhow!("sign in with `orgplane login {url}`, or give a token with --token or ORGPLANE_SESSION_TOKEN")
+            anyhow!("sign in with `orgplane login {url}`, or give a token with --token-file or ORGPLANE_SESSION_TOKEN")
         })?;
         Self::connect(&url, connection.insecure_plaintext, Some(&token)).await
     }

@@ -67,7 +67,7 @@ pub(crate) fn render(error: &anyhow::Error) -> String {
 /// What a person can do about a failed call.
 fn advice(status: &Status) -> Option<&'static str> {
     match status.code() {
-        Code::Unauthenticated => Some("sign in with `orgplane login <url>`, or give --token"),
+        Code::Unauthenticated => Some("sign in with `orgplane login <url>`, or give --token-file"),
         Code::PermissionDenied => Some("ask an administrator for the permission"),
         Code::DeadlineExceeded | Code::Unavailable | Code::Cancelled => Some("try again"),
         Code::Unknown | Code::Internal if !is_ours(status) => {

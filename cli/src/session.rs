@@ -7,12 +7,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 
+use crate::args::Connection;
 use crate::environment;
+use crate::error::Usage;
 
 /// A server with a token for it.
 pub(crate) struct Session {
     pub(crate) url: String,
     pub(crate) token: String,
+}
+
+/// The session token that the flags give.
+pub(crate) fn given(connection: &Connection) -> Result<Option<String>> {
+    if let Some(token) = &connection.token {
+        tracing::warn!(
+            "other users of this machine could read the token on the command line; use --token-file or the environment"
+        );
+        return Ok(Some(token.clone()));
+    }
+    let Some(file) = &connection.token_file else { return Ok(None) };
+    let text = fs::read_to_string(file).with_context(|| format!("--token-file: can't read {}", file.display()))?;
+    match text.trim() {
+        "" => Err(Usage::new(format!("--token-file: {} is empty", file.display())).into()),
+        token => Ok(Some(token.to_owned())),
+    }
 }
 
 /// The remembered session, if there is one.
@@ -70,6 +88,26 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::args::{Args, Command, Organizations};
+
+    #[test]
+    fn a_token_comes_from_its_file_whole() {
+        use clap::Parser as _;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        let read = || {
+            let line = ["orgplane", "org", "ls", "--token-file", file.to_str().unwrap()];
+            let Command::Organizations(Organizations::List { connection, .. }) = Args::parse_from(line).command else {
+                panic!()
+            };
+            given(&connection)
+        };
+        assert!(read().unwrap_err().to_string().contains("--token-file"));
+        fs::write(&file, " \n").unwrap();
+        assert!(read().unwrap_err().is::<Usage>());
+        fs::write(&file, "secret\n").unwrap();
+        assert_eq!(read().unwrap().as_deref(), Some("secret"));
+    }
 
     #[test]
     fn a_session_is_private_and_comes_back() {

@@ -1,6 +1,7 @@
 //! What commands that talk to a server have in common.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -13,9 +14,13 @@ pub(crate) struct Connection {
     /// The server's URL, by default the one of the last login [env: ORGPLANE_URL, CODER_URL].
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// A session token instead of the last login's [env: ORGPLANE_SESSION_TOKEN, CODER_SESSION_TOKEN].
-    #[arg(long, value_name = "TOKEN")]
+    /// A session token instead of the last login's. Other users of this machine can read a command line: prefer
+    /// --token-file or the environment [env: ORGPLANE_SESSION_TOKEN, CODER_SESSION_TOKEN].
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     pub(crate) token: Option<String>,
+    /// A file with a session token.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Allow http:// beyond this machine, for example to an ingress that ends TLS.
     #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
     pub(crate) insecure_plaintext: bool,

@@ -129,6 +129,10 @@ mod tests {
             ("orgplane provisioner start --capacity 0", "0 is not in"),
             ("orgplane server --provisioner-daemons 3", "built-in"),
             ("orgplane server --http-address localhost", "--http-address"),
+            ("orgplane demo --http-address 0.0.0.0:0", "loopback"),
+            ("orgplane demo --http-address 10.0.0.1:3000", "loopback"),
+            ("orgplane demo --http-address localhost:3000", "127.0.0.1:PORT"),
+            ("orgplane org ls --token a --token-file b", "cannot be used"),
             ("orgplane server --lease 3parsecs", "--lease"),
             ("orgplane provisioner start --key a --key-file b", "cannot be used"),
         ] {

@@ -18,8 +18,8 @@ pub(crate) async fn run(args: Login) -> Result<()> {
     let url = url.ok_or_else(|| Usage::new("name the server: orgplane login <url>"))?;
     let url = url.trim_end_matches('/').to_owned();
     let client = Client::connect(&url, args.connection.insecure_plaintext, None).await?;
-    let token = match &args.connection.token {
-        Some(token) => token.clone(),
+    let token = match session::given(&args.connection)? {
+        Some(token) => token,
         None => with_password(&client, &args).await?,
     };
     let me = client.with_token(&token)?.users().get_user(GetUserRequest { user: "me".to_owned() }).await;
