@@ -60,8 +60,10 @@ pub(crate) struct Start {
     /// [env: ORGPLANE_PROVISIONER_DAEMON_NAME, CODER_PROVISIONER_DAEMON_NAME].
     #[arg(long)]
     pub(crate) name: Option<String>,
-    #[command(flatten)]
-    pub(crate) organization: Organization,
+    /// The organization that the key is expected to be of, by name or id; a daemon with another's key ends. By default any
+    /// [env: ORGPLANE_ORGANIZATION, CODER_ORGANIZATION].
+    #[arg(short = 'O', long = "org", value_name = "ORGANIZATION")]
+    pub(crate) organization: Option<String>,
     /// How many jobs to run at a time.
     #[arg(long, env = "ORGPLANE_PROVISIONER_CAPACITY", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) capacity: u32,

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Start) -> Result<()> {
     if let Some(name) = args.name.or_else(|| environment::first(environment::DAEMON_NAME)) {
         config.name = name;
     }
-    config.organization = args.organization.named();
+    config.organization = args.organization.or_else(|| environment::first(environment::ORGANIZATION));
     config.capacity = args.capacity;
     config.engines = args.engines.into_iter().map(kind).collect::<BTreeSet<_>>();
     config.terraform_path = args.terraform_path;
