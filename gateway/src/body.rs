@@ -30,7 +30,8 @@ pub(crate) async fn read<T: DeserializeOwned + Default>(mut body: Body, gateway:
         Ok(bytes) => parse(&bytes.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             drain(body.into_data_stream()).await;
-            Err(too_large("The request body is too large.", LIMIT))
+            let detail = format!("At most {LIMIT} bytes are accepted.");
+            Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large.").detail(detail))
         }
         Err(_) => Err(broken_off()),
     }
@@ -50,10 +51,6 @@ pub(crate) async fn drain(mut body: BodyDataStream) {
     };
     // Whoever is slower than that may see a reset.
     let _ = tokio::time::timeout(DRAIN_TIME, read).await;
-}
-
-pub(crate) fn too_large(message: &str, limit: usize) -> Error {
-    Error::new(StatusCode::PAYLOAD_TOO_LARGE, message).detail(format!("At most {limit} bytes are accepted."))
 }
 
 /// The client went away, or sent what isn't HTTP.

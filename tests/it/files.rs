@@ -78,12 +78,12 @@ async fn too_much_is_refused() {
     let before = deployment.database().rows().await;
     let megabyte = 1024 * 1024;
     let large = Archive::default().file("large.bin", &vec![0; 101 * megabyte]).finish();
-    too_large(&owner, large.clone().into()).await;
-    // The same without a length told beforehand.
+    too_large(&owner, large.clone().into(), &[400]).await;
+    // The same without a length told beforehand: its entry says early what it would unpack to.
     let chunks: Vec<std::io::Result<bytes::Bytes>> =
         large.chunks(megabyte).map(|chunk| Ok(bytes::Bytes::copy_from_slice(chunk))).collect();
     let body = reqwest::Body::wrap_stream(tokio_stream::iter(chunks));
-    too_large(&owner, body).await;
+    too_large(&owner, body, &[400, 413]).await;
     // A sparse entry can say that it is larger than what it brings.
     let sparse = sparse_archive(200 * megabyte as u64);
     let answer = owner.upload(sparse).await;
@@ -91,11 +91,11 @@ async fn too_much_is_refused() {
     assert_eq!(deployment.database().rows().await, before, "nothing of them is left");
 }
 
-async fn too_large(owner: &Rest, body: reqwest::Body) {
+async fn too_large(owner: &Rest, body: reqwest::Body, statuses: &[u16]) {
     let request = owner.request(Method::POST, "/api/v2/files").header("Content-Type", "application/x-tar").body(body);
     // The server may answer and close before it has read everything: then the client sees a broken pipe.
     match request.send().await {
-        Ok(response) => assert_eq!(response.status(), 413),
+        Ok(response) => assert!(statuses.contains(&response.status().as_u16()), "{response:?}"),
         Err(error) => assert!(error.is_request() || error.is_body(), "{error:?}"),
     }
 }

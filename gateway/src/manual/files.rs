@@ -91,6 +91,8 @@ async fn pass_on(
     Ok(())
 }
 
+/// A 400 as documented, where other bodies get a 413: that one says that an archive unpacks to too much.
 fn too_large() -> Error {
-    body::too_large("The file is too large.", LIMIT)
+    let detail = format!("The limit is {} MiB.", LIMIT / 1024 / 1024);
+    Error::bad_request("The file is too large.").detail(detail)
 }

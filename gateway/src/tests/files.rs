@@ -61,14 +61,15 @@ async fn too_large_files_are_refused() {
     let api = Api::new();
     let request = Request::post("/api/v2/files").header("content-type", "application/x-tar");
     let answer = api.send(request.header("content-length", 100 * MIB + 1).body(Body::empty()).unwrap()).await;
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json(), json!({"message": "The file is too large.", "detail": "The limit is 100 MiB."}));
     assert!(api.fake.saw_nothing());
 
     // Nothing announced: found out on the way.
     let piece = Bytes::from(vec![0; MIB]);
     let endless = stream::repeat_with(move || Ok::<_, io::Error>(piece.clone()));
     let answer = upload(&api, "application/x-tar", Body::from_stream(endless)).await;
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert!(!answer.message().is_empty());
     assert!(never_looked_complete(&api));
 }
@@ -97,7 +98,7 @@ async fn early_answers_reach_clients_that_are_still_sending() {
     for (path, content_type, size, refuse, wanted) in [
         ("/api/v2/files", "application/x-tar", 20 * MIB, true, "HTTP/1.1 400"),
         ("/api/v2/files", "application/zip", 20 * MIB, false, "HTTP/1.1 400"),
-        ("/api/v2/files", "application/x-tar", 101 * MIB, false, "HTTP/1.1 413"),
+        ("/api/v2/files", "application/x-tar", 101 * MIB, false, "HTTP/1.1 400"),
         ("/api/v2/organizations", "application/json", 20 * MIB, false, "HTTP/1.1 413"),
     ] {
         api.fake.refuse_uploads(refuse);
