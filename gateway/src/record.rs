@@ -38,9 +38,9 @@ pub(crate) async fn exchange(State(file): State<Option<PathBuf>>, request: Reque
     Response::from_parts(parts, body)
 }
 
-/// One write for the whole line, so that lines of several processes don't mix.
+/// One write for the whole line, so that lines of several processes don't mix. Nobody else may read the secrets.
 async fn append(file: &Path, line: &str) -> std::io::Result<()> {
-    let mut file = tokio::fs::OpenOptions::new().create(true).append(true).open(file).await?;
+    let mut file = tokio::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).await?;
     file.write_all(line.as_bytes()).await?;
     file.flush().await
 }

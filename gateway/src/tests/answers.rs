@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -208,6 +209,7 @@ async fn exchanges_are_recorded() {
     api.fake.reply(Empty {});
     api.send(call("DELETE", "/api/v2/organizations/a/provisionerkeys/k", "")).await;
     api.get("/elsewhere").await;
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "it has secrets");
     let text = std::fs::read_to_string(file).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let wanted = [
