@@ -13,7 +13,7 @@ use crate::domain::engine::Engine;
 use crate::domain::error::{Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Group, Hold, InvalidTransition, LeaseId, Live,
+    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Fits, Group, Hold, InvalidTransition, LeaseId, Live,
     LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status, Succession,
     Terms,
 };
@@ -105,6 +105,16 @@ impl MemoryQueue {
     }
 }
 
+/// How many jobs of each initiator run in an organization.
+type Busy = BTreeMap<(OrganizationId, UserId), usize>;
+
+fn busy(jobs: &BTreeMap<JobId, Entry>) -> Busy {
+    jobs.values().filter(|entry| entry.state.status.is_leased()).fold(Busy::new(), |mut busy, entry| {
+        *busy.entry((entry.what.organization, entry.what.initiator)).or_insert(0) += 1;
+        busy
+    })
+}
+
 impl Entry {
     fn holds(&self, hold: &Hold) -> bool {
         self.state.status.is_leased() && self.under(&hold.lease)
@@ -119,6 +129,12 @@ impl Entry {
         self.expires = Instant::now() + if permitted { terms.apply_lease } else { terms.lease };
     }
 
+    /// What waiting jobs are ordered by.
+    fn rank(&self, busy: &Busy) -> (bool, usize, usize) {
+        let running = busy.get(&(self.what.organization, self.what.initiator)).copied().unwrap_or(0);
+        (self.what.automatic, running, self.number)
+    }
+
     fn group(&self) -> Group {
         let Waiting { organization, engine, tags, .. } = &self.what;
         Group { organization: *organization, engine: *engine, tags: tags.clone() }
@@ -127,16 +143,17 @@ impl Entry {
 
 #[async_trait]
 impl JobQueue for MemoryQueue {
-    async fn groups(&self, organizations: &[OrganizationId]) -> Result<Vec<Group>> {
+    async fn groups(&self, organizations: &[OrganizationId], fits: Fits<'_>) -> Result<Vec<Group>> {
         let jobs = self.lock();
+        let busy = busy(&jobs);
         let mut waiting: Vec<_> = jobs
             .values()
             .filter(|e| e.state.status == Status::Pending && organizations.contains(&e.what.organization))
             .collect();
-        waiting.sort_by_key(|entry| (entry.what.automatic, entry.number));
+        waiting.sort_by_key(|entry| entry.rank(&busy));
         let mut groups = Vec::new();
         for entry in waiting {
-            if !groups.contains(&entry.group()) {
+            if !groups.contains(&entry.group()) && fits(&entry.group()) {
                 groups.push(entry.group());
             }
         }
@@ -145,15 +162,10 @@ impl JobQueue for MemoryQueue {
 
     async fn claim(&self, group: &Group, slots: &[Slot]) -> Result<Vec<Claimed>> {
         let mut jobs = self.lock();
-        let busy = jobs.values().filter(|e| e.state.status.is_leased()).fold(BTreeMap::new(), |mut busy, e| {
-            *busy.entry((e.what.organization, e.what.initiator)).or_insert(0) += 1;
-            busy
-        });
+        let busy = busy(&jobs);
         let mut next: Vec<_> =
             jobs.iter_mut().filter(|(_, e)| e.state.status == Status::Pending && e.group() == *group).collect();
-        next.sort_by_key(|(_, e)| {
-            (e.what.automatic, busy.get(&(e.what.organization, e.what.initiator)).copied().unwrap_or(0), e.number)
-        });
+        next.sort_by_key(|(_, entry)| entry.rank(&busy));
         let mut claimed = Vec::new();
         for ((id, entry), slot) in next.into_iter().zip(slots) {
             let hold = Hold { job: *id, lease: LeaseId::new() };

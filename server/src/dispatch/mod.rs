@@ -88,7 +88,7 @@ impl Dispatcher {
         if organizations.is_empty() {
             return Ok(());
         }
-        for group in self.queue.groups(&organizations).await? {
+        for group in self.queue.groups(&organizations, &|group| self.registry.has_room_for(group)).await? {
             while self.fill(&group, assembler).await? {}
         }
         Ok(())

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::domain::Result;
 use crate::domain::id::{JobId, OrganizationId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Finished, Group, Hold, Live, LogBatch, Permit, Reaped, Rejection, Report,
+    CancelOutcome, Claimed, Discovery, Finished, Fits, Group, Hold, Live, LogBatch, Permit, Reaped, Rejection, Report,
     Resumed, Slot, StateReference, Status, Terms,
 };
 use crate::options::Provisioners;
@@ -27,8 +27,9 @@ impl From<&Provisioners> for Terms {
 /// The jobs, as those see them who hand them out and take them back.
 #[async_trait]
 pub trait JobQueue: std::fmt::Debug + Send + Sync {
-    /// The groups of waiting jobs of these organizations, the one whose first job is next before the others.
-    async fn groups(&self, organizations: &[OrganizationId]) -> Result<Vec<Group>>;
+    /// The groups of waiting jobs of these organizations that fit, the one whose first job is next before the others; of
+    /// each organization a bounded number.
+    async fn groups(&self, organizations: &[OrganizationId], fits: Fits<'_>) -> Result<Vec<Group>>;
 
     /// Gives the next jobs of a group to slots, at most one each, in the slots' order. One statement.
     async fn claim(&self, group: &Group, slots: &[Slot]) -> Result<Vec<Claimed>>;

@@ -114,6 +114,11 @@ impl Registry {
         with_room.map(|session| session.identity.organization).collect::<HashSet<_>>().into_iter().collect()
     }
 
+    /// Whether any daemon has room for a group's jobs.
+    pub(super) fn has_room_for(&self, group: &Group) -> bool {
+        self.lock().sessions.values().any(|session| session.fits(group) && session.free(self.contact_lost_after) > 0)
+    }
+
     /// Room for a group's jobs: first at the daemons with the fewest tags that the jobs don't ask for, and among those
     /// first at the least busy.
     pub(super) fn slots(&self, group: &Group) -> Vec<Slot> {

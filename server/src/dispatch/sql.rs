@@ -6,7 +6,7 @@ use super::queue::JobQueue;
 use crate::domain::Result;
 use crate::domain::id::{JobId, OrganizationId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Finished, Group, Hold, Live, LogBatch, Permit, Reaped, Rejection, Report,
+    CancelOutcome, Claimed, Discovery, Finished, Fits, Group, Hold, Live, LogBatch, Permit, Reaped, Rejection, Report,
     Resumed, Slot, StateReference, Status, Terms,
 };
 use crate::store::{Store, job_log, job_queue};
@@ -38,8 +38,8 @@ macro_rules! in_transaction {
 
 #[async_trait]
 impl JobQueue for SqlQueue {
-    async fn groups(&self, organizations: &[OrganizationId]) -> Result<Vec<Group>> {
-        job_queue::groups(&self.store, organizations).await
+    async fn groups(&self, organizations: &[OrganizationId], fits: Fits<'_>) -> Result<Vec<Group>> {
+        job_queue::groups(&self.store, organizations, fits).await
     }
 
     async fn claim(&self, group: &Group, slots: &[Slot]) -> Result<Vec<Claimed>> {

@@ -6,7 +6,7 @@ use crate::domain::job::Input;
 use crate::domain::tags::Tags;
 use crate::domain::workspace::Transition;
 use crate::store::provisioner_job::{self, NewJob};
-use crate::store::{Access as _, Store, blob};
+use crate::store::{Access as _, Store, Tx, blob};
 
 /// An organization with a user, a file and a template.
 #[derive(Debug, Clone, Copy)]
@@ -33,13 +33,7 @@ pub(crate) async fn ground(store: &Store, name: &str) -> Ground {
     let sql = "INSERT INTO organization (id, name, display_name, description, icon, is_default, deleted, created_at,
         updated_at) VALUES ($1, $2, $2, '', '', $3, $3, 0, 0)";
     tx.execute(sql, [ground.organization.into(), name.into(), false.into()]).await.unwrap();
-    let sql =
-        "INSERT INTO user_account (id, username, email, name, avatar_url, password_hash, login_type, status, deleted,
-        created_at, updated_at) VALUES ($1, $2, $3, '', '', '', 'password', 'active', $4, 0, 0)";
-    let user = format!("{name}-user");
-    tx.execute(sql, [ground.user.into(), user.clone().into(), format!("{user}@x.org").into(), false.into()])
-        .await
-        .unwrap();
+    insert_user(&tx, ground.user, &format!("{name}-user")).await;
     let sha256 = blob::insert(&tx, ARCHIVE).await.unwrap();
     let sql = "INSERT INTO file (id, sha256, content_type, created_by, created_at) VALUES ($1, $2, 'application/x-tar', $3, 0)";
     tx.execute(sql, [ground.file.into(), sha256.into(), ground.user.into()]).await.unwrap();
@@ -53,6 +47,33 @@ pub(crate) async fn ground(store: &Store, name: &str) -> Ground {
     let import = Input::Import(ground.version);
     insert(store, &ground, import, Tags::of_key(&[("never".to_owned(), "claimed".to_owned())].into())).await;
     ground
+}
+
+async fn insert_user(tx: &Tx, id: UserId, name: &str) {
+    let sql = "INSERT INTO user_account (id, username, email, name, avatar_url, password_hash, login_type, status,
+        deleted, created_at, updated_at) VALUES ($1, $2, $3, '', '', '', 'password', 'active', $4, 0, 0)
+        ON CONFLICT (id) DO NOTHING";
+    tx.execute(sql, [id.into(), name.into(), format!("{name}@x.org").into(), false.into()]).await.unwrap();
+}
+
+/// Inserts a user, unless there is one.
+pub(crate) async fn user(tx: &Tx, id: UserId) {
+    insert_user(tx, id, &id.to_string()).await;
+}
+
+/// Inserts an import of nothing, for tests of who gets it.
+pub(crate) async fn import(tx: &Tx, ground: &Ground, tags: Tags) {
+    let new = NewJob {
+        id: JobId::new(),
+        organization_id: ground.organization,
+        initiator_id: ground.user,
+        input: Input::Import(TemplateVersionId::new()),
+        engine: Engine::Echo,
+        tags,
+        automatic: false,
+        file_id: ground.file,
+    };
+    provisioner_job::insert(tx, new).await.unwrap();
 }
 
 /// Inserts a job and what it works on.

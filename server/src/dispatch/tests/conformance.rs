@@ -65,6 +65,25 @@ impl Bench {
         }
     }
 
+    /// Adds a job of a user, who is new or not, for each of these groups.
+    async fn add_all(&self, initiator: UserId, groups: &[Group]) {
+        match &self.backing {
+            Backing::Memory(queue, _) => {
+                for Group { organization, engine, tags } in groups.iter().cloned() {
+                    queue.add(Waiting { organization, initiator, engine, tags, automatic: false });
+                }
+            }
+            Backing::Sql(store, ground) => {
+                let tx = store.begin().await.unwrap();
+                testing::user(&tx, initiator).await;
+                for group in groups {
+                    testing::import(&tx, &Ground { user: initiator, ..*ground }, group.tags.clone()).await;
+                }
+                tx.commit().await.unwrap();
+            }
+        }
+    }
+
     async fn claim(&self) -> Claimed {
         let mut claimed = self.queue.claim(&self.group(), &[slot()]).await.unwrap();
         assert_eq!(claimed.len(), 1);
@@ -135,8 +154,8 @@ fn stale(hold: &Hold) -> Hold {
 async fn jobs_are_claimed_oldest_first_and_once() {
     for bench in Bench::all(TERMS).await {
         let (first, second, third) = (bench.add().await, bench.add().await, bench.add().await);
-        assert!(bench.queue.groups(&[bench.group().organization]).await.unwrap().contains(&bench.group()));
-        assert_eq!(bench.queue.groups(&[OrganizationId::new()]).await.unwrap(), []);
+        assert!(bench.queue.groups(&[bench.group().organization], &|_| true).await.unwrap().contains(&bench.group()));
+        assert_eq!(bench.queue.groups(&[OrganizationId::new()], &|_| true).await.unwrap(), []);
         let slots = [slot(), slot()];
         let claimed = bench.queue.claim(&bench.group(), &slots).await.unwrap();
         let mut got: Vec<_> = claimed.iter().map(|claimed| (claimed.hold.job, claimed.worker)).collect();
@@ -151,6 +170,54 @@ async fn jobs_are_claimed_oldest_first_and_once() {
         assert_eq!(bench.queue.claim(&other, &slots).await.unwrap(), []);
         assert_eq!(bench.claim().await.hold.job, third);
         assert_eq!(bench.queue.claim(&bench.group(), &slots).await.unwrap(), []);
+    }
+}
+
+fn named(group: &Group) -> bool {
+    group.tags.as_map().contains_key("name")
+}
+
+fn tagged(bench: &Bench, name: &str) -> Group {
+    Group { tags: Tags::of_key(&[("name".to_owned(), name.to_owned())].into()), ..bench.group() }
+}
+
+#[tokio::test]
+async fn however_many_groups_nobody_serves_the_others_are_found() {
+    for bench in Bench::all(TERMS).await {
+        let unserved: Vec<_> = (0..1100).map(|n| tagged(&bench, &format!("{n:04}"))).collect();
+        bench.add_all(UserId::new(), &unserved).await;
+        let organizations = [bench.group().organization];
+        for served in [tagged(&bench, "z"), tagged(&bench, "!"), tagged(&bench, "0500x"), bench.group()] {
+            bench.add_all(UserId::new(), std::slice::from_ref(&served)).await;
+            let groups = bench.queue.groups(&organizations, &|group| *group == served).await.unwrap();
+            assert_eq!(groups, [served]);
+        }
+        let groups = bench.queue.groups(&organizations, &named).await.unwrap();
+        assert_eq!(groups[..200], unserved[..200], "the oldest first");
+    }
+}
+
+#[tokio::test]
+async fn the_group_of_the_next_job_is_first() {
+    for bench in Bench::all(TERMS).await {
+        let (one, other) = (UserId::new(), UserId::new());
+        let (first, second, third) = (tagged(&bench, "c"), tagged(&bench, "b"), tagged(&bench, "a"));
+        let groups = async || {
+            let groups = bench.queue.groups(&[first.organization], &named).await.unwrap();
+            // SQLite's clock counts milliseconds, and what comes next mustn't be as old.
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            groups
+        };
+        bench.add_all(one, &[first.clone(), first.clone()]).await;
+        assert_eq!(groups().await, std::slice::from_ref(&first));
+        bench.add_all(one, std::slice::from_ref(&second)).await;
+        assert_eq!(groups().await, [first.clone(), second.clone()]);
+        bench.add_all(other, std::slice::from_ref(&third)).await;
+        assert_eq!(groups().await, [first.clone(), second.clone(), third.clone()], "the oldest");
+        assert_eq!(bench.queue.claim(&first, &[slot()]).await.unwrap().len(), 1);
+        assert_eq!(groups().await, [third.clone(), first.clone(), second.clone()], "whose initiator has none running");
+        bench.add_all(other, std::slice::from_ref(&second)).await;
+        assert_eq!(groups().await, [third, second, first], "of all initiators in a group");
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Group {
     pub tags: Tags,
 }
 
+/// Whether somebody has room for a group's jobs.
+pub type Fits<'a> = &'a (dyn Fn(&Group) -> bool + Send + Sync);
+
 /// Room for one job at one daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
