@@ -15,6 +15,7 @@ mod daemon;
 mod engine;
 mod error;
 mod exec;
+mod foreign;
 mod job;
 pub mod privacy;
 mod session;

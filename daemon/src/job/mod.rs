@@ -75,6 +75,8 @@ struct State {
     ended_at: Option<Instant>,
     /// No stream will take what is left of it.
     abandoned: bool,
+    /// Its directory holds what the server may not have.
+    kept: bool,
 }
 
 /// A job under a lease.
@@ -105,6 +107,7 @@ impl Job {
             salvage: false,
             ended_at: None,
             abandoned: false,
+            kept: false,
         };
         Self {
             assign,
@@ -204,6 +207,16 @@ impl Job {
                 s.result.put(result);
             }
         });
+    }
+
+    /// Its directory is to stay, whatever the server says: it may hold a state that is nowhere else.
+    pub(crate) fn keep(&self) {
+        self.state().kept = true;
+    }
+
+    /// Its directory stays.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.state().kept
     }
 
     /// The job's task is over.
@@ -328,7 +341,8 @@ impl Job {
     /// Its directory may hold a state that the server doesn't have.
     pub(crate) fn holds_state(&self) -> bool {
         let state = self.state();
-        state.salvage && state.machine.permitted() && (state.checkpoint.content.is_some() || state.abandoned)
+        let unsaved = state.checkpoint.content.is_some() || state.abandoned;
+        state.kept || (state.salvage && state.machine.permitted() && unsaved)
     }
 
     /// Its lease is gone.

@@ -157,6 +157,8 @@ fn outcome(job: &Job, ended: Result<Payload, Failure>) -> JobResult {
         reason = format!("{reason}{colon}{error}");
     }
     match (machine.stopped(), failure) {
+        // Not canceled as it should be: somebody has to look after the state.
+        (Some(_), Failure::Job { .. }) if job.is_kept() => failed(Outcome::Failed, reason, none),
         (Some(Cause::Canceled), _) => {
             let error = if reason.is_empty() { "canceled".to_owned() } else { reason };
             failed(Outcome::Canceled, error, none)

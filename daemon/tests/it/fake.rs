@@ -31,6 +31,8 @@ pub(crate) const KEY: &str = "orgp_test";
 const LIMIT: Duration = Duration::from_secs(60);
 
 type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+/// What uploads are answered with instead of being stored.
+type Refusal = Arc<Mutex<Option<Status>>>;
 type Blobs = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// One stream of a daemon, seen from the server.
@@ -46,6 +48,7 @@ pub(crate) struct Peer {
 
 struct Service {
     blobs: Blobs,
+    refusal: Refusal,
     peers: mpsc::Sender<Peer>,
 }
 
@@ -110,6 +113,9 @@ impl ProvisionerDaemonService for Service {
             }
         }
         let reference = reference.ok_or_else(|| Status::invalid_argument("no header"))?;
+        if let Some(refusal) = self.refusal.lock().unwrap().clone() {
+            return Err(refusal);
+        }
         assert_eq!(store(&self.blobs, bytes), reference);
         Ok(Response::new(UploadResponse { reference: Some(reference) }))
     }
@@ -127,6 +133,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) dir: tempfile::TempDir,
     blobs: Blobs,
+    refusal: Refusal,
     peers: mpsc::Receiver<Peer>,
 }
 
@@ -135,13 +142,18 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (sender, peers) = mpsc::channel(8);
-        let blobs = Blobs::default();
-        let service = Service { blobs: Arc::clone(&blobs), peers: sender };
+        let (blobs, refusal) = (Blobs::default(), Refusal::default());
+        let service = Service { blobs: Arc::clone(&blobs), refusal: Arc::clone(&refusal), peers: sender };
         let serving = tonic::transport::Server::builder()
             .add_service(ProvisionerDaemonServiceServer::new(service))
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(serving);
-        Self { url, dir: tempfile::tempdir().unwrap(), blobs, peers }
+        Self { url, dir: tempfile::tempdir().unwrap(), blobs, refusal, peers }
+    }
+
+    /// Refuses all uploads from now on.
+    pub(crate) fn refuse_uploads(&self, status: Status) {
+        *self.refusal.lock().unwrap() = Some(status);
     }
 
     pub(crate) fn config(&self, engine: EngineKind) -> Config {

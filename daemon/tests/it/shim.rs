@@ -2,18 +2,24 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use orgplane_daemon::{Config, EngineKind};
 use orgplane_proto::provisioner::v1::server_message::Message as Say;
-use orgplane_proto::provisioner::v1::{Cancel, LogLevel, Outcome};
+use orgplane_proto::provisioner::v1::{Cancel, LogLevel, Outcome, WorkspaceTransition};
 use tokio::time::Instant;
 
 use crate::fake::{Server, Story};
 
 /// Answers as Terraform does until it is to plan; then does `plan`.
 fn config(server: &Server, plan: &str) -> Config {
-    let script = format!("#!/bin/sh\ncase \"$1\" in\nversion) echo 'Terraform v1.11.4' ;;\nplan) {plan} ;;\nesac\n");
+    engine(server, &format!("plan) {plan} ;;"))
+}
+
+/// Does what the cases say, and nothing for other commands.
+fn engine(server: &Server, cases: &str) -> Config {
+    let script = format!("#!/bin/sh\ncase \"$1\" in\nversion) echo 'Terraform v1.11.4' ;;\n{cases}\nesac\n");
     let path = server.dir.path().join("engine");
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -84,4 +90,45 @@ async fn children_that_hold_the_pipe_dont_hold_the_job() {
     let story = import("sleep 300 & echo said; exit 1").await;
     assert_eq!((story.result().outcome(), story.count("said")), (Outcome::Failed, 1));
     assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+/// Starts a workspace whose apply does this, on a server that answers uploads with the status.
+async fn apply(apply: &str, refusal: Option<tonic::Status>) -> (Server, Story) {
+    let mut server = Server::start().await;
+    if let Some(status) = refusal {
+        server.refuse_uploads(status);
+    }
+    let cases = format!("show) echo '{{}}' ;;\napply) {apply} ;;");
+    let (_stop, _daemon) = server.daemon_with(engine(&server, &cases));
+    let mut peer = server.registered().await;
+    let job = server.build("terraform", &[("main.tf", "")], WorkspaceTransition::Start, None);
+    let story = peer.run(&job).await;
+    // The stored result would remove the directory at once.
+    let next = server.import("terraform", &[("main.tf", "")]);
+    assert_eq!(peer.run(&next).await.result().outcome(), Outcome::Succeeded);
+    (server, story)
+}
+
+const WRITES_STATE: &str = r#"echo '{"lineage": "a", "serial": 1}' > terraform.tfstate"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_isnt_stored_fails_the_job_and_stays_on_disk() {
+    let endless = "ln -s /dev/zero terraform.tfstate";
+    let long = "truncate -s 101M terraform.tfstate";
+    let refused = tonic::Status::failed_precondition("the file store is full");
+    for (script, refusal, word) in [
+        (WRITES_STATE, Some(refused), "the file store is full"),
+        (long, None, "longer than"),
+        (endless, None, "terraform.tfstate"),
+        ("mkfifo terraform.tfstate", None, "not a regular file"),
+    ] {
+        let (server, story) = apply(script, refusal).await;
+        let result = story.result();
+        assert_eq!(result.outcome(), Outcome::Failed, "{script}: {result:?}");
+        let place = result.error.split_once("keeps it in ").unwrap().1;
+        assert!(result.error.contains(word) && place.starts_with(server.dir.path().to_str().unwrap()), "{result:?}");
+        assert!(fs::symlink_metadata(Path::new(place).join("terraform.tfstate")).is_ok(), "{script}: the state stays");
+    }
+    let (_server, story) = apply(WRITES_STATE, None).await;
+    assert_eq!(story.result().outcome(), Outcome::Succeeded, "{:?}", story.result());
 }

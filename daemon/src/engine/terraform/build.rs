@@ -50,11 +50,10 @@ pub(super) async fn run(
     // Deleting is free.
     context.permit(if delete { 0 } else { plan.daily_cost() }).await?;
     context.stage(words.stage).await;
-    let ended = apply(terraform, build, &env).await?;
-    let applied = terraform.expect_success("apply", &ended).map_err(|f| with_in_flight(f, &ended));
-    if let Err(Failure::Stopped) = &applied {
-        // Interrupted while applying: what was done counts, and what wasn't is named.
-        return Err(with_in_flight(Failure::job("the apply was interrupted"), &ended));
+    let (ended, stored) = apply(terraform, build, &env).await;
+    let applied = ended.and_then(|ended| judge(terraform, &ended));
+    if let Err(why) = stored {
+        return Err(unstored(terraform, applied, &why).await);
     }
     applied?;
     let show = if delete { Show::default() } else { after(terraform, &env).await? };
@@ -63,12 +62,13 @@ pub(super) async fn run(
     Ok(Payload::WorkspaceBuild(BuildResult { resources: show.resources(), modules }))
 }
 
-/// Applies, and hands in each newer state meanwhile and the last one at the end.
+/// Applies, and hands in each newer state meanwhile and the last one at the end. The second says whether the newest one
+/// is stored, and why not.
 async fn apply(
     terraform: &Terraform<'_>,
     build: &BuildJob,
     env: &std::collections::BTreeMap<String, String>,
-) -> Result<Ended, Failure> {
+) -> (Result<Ended, Failure>, Result<(), String>) {
     let mut watcher = Watcher::new(&terraform.work, build.state.as_ref());
     let (done, ended) = watch::channel(false);
     let applying = async {
@@ -77,8 +77,34 @@ async fn apply(
         applied
     };
     let (applied, ()) = tokio::join!(applying, watcher.follow(terraform.context, ended));
-    watcher.finish(terraform.context).await;
-    applied
+    let stored = watcher.finish(terraform.context).await;
+    (applied, stored)
+}
+
+/// What the end of an apply means for the job.
+fn judge(terraform: &Terraform<'_>, ended: &Ended) -> Result<(), Failure> {
+    terraform.expect_success("apply", ended).map_err(|failure| {
+        let failure = match failure {
+            // Interrupted while applying: what was done counts, and what wasn't is named.
+            Failure::Stopped => Failure::job("the apply was interrupted"),
+            other => other,
+        };
+        with_in_flight(failure, ended)
+    })
+}
+
+/// The job fails, whatever the engine did: the next build would work from an older state. What is on disk stays there.
+async fn unstored(terraform: &Terraform<'_>, applied: Result<(), Failure>, why: &str) -> Failure {
+    let context = terraform.context;
+    context.job.keep();
+    let place = terraform.work.display();
+    let text = format!("the newest state isn't stored ({why}); the provisioner daemon keeps it in {place}");
+    context.say(LogLevel::Error, text.clone()).await;
+    match applied {
+        Err(Failure::Lost(error)) => Failure::Lost(format!("{text}; {error}")),
+        Err(Failure::Job { error, code }) => Failure::Job { error: format!("{text}; {error}"), code },
+        Ok(()) | Err(Failure::Stopped | Failure::Infrastructure(_)) => Failure::job(text),
+    }
 }
 
 /// The state after the apply; an apply that ended well counts even if a cancel came since.

@@ -1,5 +1,6 @@
 //! Terraform's state file: read it while it is being written, and hand in each newer one.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::engine::Context;
+use crate::foreign;
 
 /// The file in the directory where Terraform runs.
 pub(crate) const FILE: &str = "terraform.tfstate";
@@ -31,6 +33,17 @@ struct State {
     lineage: String,
     serial: i64,
     bytes: Bytes,
+}
+
+/// What a look at a state file finds.
+#[derive(Debug)]
+enum Look {
+    Missing,
+    /// It is stored, or older than what is.
+    Known,
+    Newer(State),
+    /// What is there is no state that can be handed in, and why.
+    Unusable(String),
 }
 
 /// Follows the states of one apply.
@@ -60,55 +73,73 @@ impl Watcher {
             if Instant::now() < next_upload {
                 continue;
             }
-            if let Some(state) = self.newer(FILE).await {
+            if let Look::Newer(state) = self.look(FILE).await {
                 tokio::select! {
                     // A newer one comes right after.
                     _ = ended.changed() => continue,
-                    () = self.hand_in(context, state) => {}
+                    _ = self.hand_in(context, state) => {}
                 }
                 next_upload = Instant::now() + UPLOAD_EVERY;
             }
         }
     }
 
-    /// Hands in what the engine left.
-    pub(crate) async fn finish(&mut self, context: &Context) {
+    /// Hands in what the engine left. Unless the newest state on disk is stored then, the error says why.
+    pub(crate) async fn finish(&mut self, context: &Context) -> Result<(), String> {
+        let mut stored = Ok(());
         for file in [FILE, ERRORED] {
-            if let Some(state) = self.newer(file).await {
-                self.hand_in(context, state).await;
+            let unstored = match self.look(file).await {
+                Look::Known => None,
+                // The engine doesn't remove the state that it began with.
+                Look::Missing => (file == FILE && self.lineage.is_some()).then(|| "it is gone".to_owned()),
+                Look::Newer(state) => self.hand_in(context, state).await.err(),
+                Look::Unusable(why) => Some(why),
+            };
+            if let Some(why) = unstored {
+                stored = Err(format!("{file}: {why}"));
             }
         }
+        stored
     }
 
-    async fn hand_in(&mut self, context: &Context, state: State) {
+    async fn hand_in(&mut self, context: &Context, state: State) -> Result<(), String> {
         let State { lineage, serial, bytes } = state;
         match context.store_state(lineage.clone(), serial, bytes).await {
             Ok(()) => {
                 self.serial = serial;
                 self.lineage = Some(lineage);
+                Ok(())
             }
             Err(error) => {
                 let text = format!("The state with serial {serial} can't be handed in: {error}");
                 context.say(LogLevel::Error, text).await;
+                Err(error.to_string())
             }
         }
     }
 
-    /// The file's state, if it is whole, of the same lineage and newer than what was handed in. Terraform writes in place:
-    /// a reader can see the file empty or half.
-    async fn newer(&self, file: &str) -> Option<State> {
-        let path = self.work.join(file);
-        let bytes = tokio::task::spawn_blocking(move || {
-            if std::fs::metadata(&path).ok()?.len() > MAX_STATE {
-                tracing::warn!(path = %path.display(), "a state is too long to be handed in");
-                return None;
+    /// Takes the file's state if it is whole, of the same lineage and newer than what was handed in. Terraform writes in
+    /// place: a reader can see the file empty or half.
+    async fn look(&self, file: &str) -> Look {
+        let bytes = match foreign::read_async(self.work.join(file), MAX_STATE).await {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Look::Missing,
+            Err(error) => return Look::Unusable(error.to_string()),
+        };
+        if bytes.is_empty() && self.lineage.is_none() {
+            // Terraform creates the file to lock it; one that was killed before its first write leaves it so.
+            return Look::Missing;
+        }
+        match serde_json::from_slice::<Head>(&bytes) {
+            Err(error) => Look::Unusable(format!("it is not a whole state: {error}")),
+            Ok(head) if self.lineage.as_ref().is_some_and(|l| *l != head.lineage) => {
+                Look::Unusable("it is another workspace's: its lineage changed".to_owned())
             }
-            std::fs::read(path).ok()
-        });
-        let bytes = Bytes::from(bytes.await.ok()??);
-        let head: Head = serde_json::from_slice(&bytes).ok()?;
-        let same = self.lineage.as_ref().is_none_or(|l| *l == head.lineage);
-        (same && head.serial > self.serial).then_some(State { lineage: head.lineage, serial: head.serial, bytes })
+            Ok(head) if head.serial > self.serial => {
+                Look::Newer(State { lineage: head.lineage, serial: head.serial, bytes })
+            }
+            Ok(_) => Look::Known,
+        }
     }
 }
 
@@ -130,8 +161,8 @@ mod tests {
         ];
         for (text, newer) in cases {
             std::fs::write(dir.path().join(FILE), text).unwrap();
-            assert_eq!(watcher.newer(FILE).await.is_some(), newer, "{text}");
+            assert_eq!(matches!(watcher.look(FILE).await, Look::Newer(_)), newer, "{text}");
         }
-        assert!(Watcher::new(dir.path(), None).newer(FILE).await.is_some());
+        assert!(matches!(Watcher::new(dir.path(), None).look(FILE).await, Look::Newer(_)));
     }
 }
