@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
 use tar::EntryType;
 
 use crate::workdir::create_private;
@@ -19,9 +20,25 @@ pub(crate) enum ArchiveError {
     /// The archive is at fault.
     #[error("the template's archive is refused: {0}")]
     Refused(String),
-    /// The disk is.
+    /// This machine is: no space, no more open files, a broken disk.
     #[error("the template can't be unpacked: {0}")]
     Io(#[from] io::Error),
+}
+
+/// What the system says of an entry: some names and sizes can't be unpacked anywhere, which is no fault of this machine.
+fn broken(path: &Path) -> impl Fn(io::Error) -> ArchiveError {
+    move |error| match error.raw_os_error().map(Errno::from_raw) {
+        Some(
+            Errno::ENAMETOOLONG
+            | Errno::ENOTDIR
+            | Errno::EISDIR
+            | Errno::EEXIST
+            | Errno::EINVAL
+            | Errno::EILSEQ
+            | Errno::ELOOP,
+        ) => refused(path, &format!("can't be unpacked: {error}")),
+        _ => ArchiveError::Io(error),
+    }
 }
 
 fn refused(path: &Path, what: &str) -> ArchiveError {
@@ -49,7 +66,7 @@ pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
             continue;
         }
         match kind {
-            EntryType::Directory => create_private(&into.join(&path))?,
+            EntryType::Directory => create_private(&into.join(&path)).map_err(broken(&name))?,
             EntryType::Regular | EntryType::Continuous => {
                 let size = entry.size();
                 left = left.checked_sub(size).ok_or_else(|| {
@@ -58,11 +75,13 @@ pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
                 let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
                 let target = into.join(&path);
                 if let Some(parent) = target.parent() {
-                    create_private(parent)?;
+                    create_private(parent).map_err(broken(&name))?;
                 }
                 let mode = if executable { 0o700 } else { 0o600 };
-                let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(target)?;
-                let copied = io::copy(&mut entry.by_ref().take(size), &mut file)?;
+                let mut options = OpenOptions::new();
+                options.write(true).create(true).truncate(true).mode(mode);
+                let mut file = options.open(target).map_err(broken(&name))?;
+                let copied = io::copy(&mut entry.by_ref().take(size), &mut file).map_err(broken(&name))?;
                 if copied != size {
                     return Err(ArchiveError::Refused("it ends too early".to_owned()));
                 }
@@ -93,11 +112,10 @@ fn local(name: &Path) -> Result<PathBuf, ArchiveError> {
 }
 
 fn is_engines_own(path: &Path) -> bool {
-    let mut parts = path.components();
-    let Some(Component::Normal(first)) = parts.next() else { return false };
+    let Some(Component::Normal(first)) = path.components().next() else { return false };
     let first = first.to_string_lossy();
-    let alone = parts.next().is_none();
-    first == ".terraform" || (alone && (first.contains(".tfstate") || first.starts_with("backend_override.t")))
+    // A directory of such a name would be in the way of the file.
+    first == ".terraform" || first.contains(".tfstate") || first.starts_with("backend_override.t")
 }
 
 #[cfg(test)]
@@ -136,7 +154,14 @@ mod tests {
     #[test]
     fn files_are_unpacked_without_the_engines_own() {
         let names = archive(|b| {
-            for name in ["./main.tf", "sub/x.tf", "terraform.tfstate", ".terraform/x", "backend_override.tofu"] {
+            for name in [
+                "./main.tf",
+                "sub/x.tf",
+                "terraform.tfstate",
+                "terraform.tfstate/x",
+                ".terraform/x",
+                "backend_override.tofu",
+            ] {
                 b.append(&entry(EntryType::Regular, name), &b"x"[..]).unwrap();
             }
         });
@@ -158,6 +183,26 @@ mod tests {
             let error = archive(|b| b.append(&entry(kind, name), &b"x"[..]).unwrap()).unwrap_err();
             assert!(error.to_string().contains(word), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn what_no_disk_takes_is_the_archives_fault() {
+        let long = format!("{}/x.tf", "n".repeat(300));
+        let deep = "d/".repeat(3000) + "x.tf";
+        for names in [vec![long.as_str()], vec![deep.as_str()], vec!["a", "a/b"], vec!["a/b", "a"]] {
+            let error = archive(|b| {
+                for name in &names {
+                    let mut header = tar::Header::new_gnu();
+                    header.set_size(1);
+                    header.set_mode(0o644);
+                    b.append_data(&mut header, name, &b"x"[..]).unwrap();
+                }
+            });
+            let error = error.unwrap_err();
+            assert!(matches!(error, ArchiveError::Refused(_)), "{error}");
+        }
+        let full = broken(Path::new("x"))(io::Error::from_raw_os_error(Errno::ENOSPC as i32));
+        assert!(matches!(full, ArchiveError::Io(_)));
     }
 
     #[test]
