@@ -103,17 +103,16 @@ impl Service {
         authorize(subject, action, &object_of(&workspace), Kind::Workspace)?;
 
         let tx = self.store.begin().await?;
-        let previous = latest(&tx, workspace.id).await?;
-        let job = store::job_queue::locked(&tx, previous.job_id).await?;
+        let job = store::provisioner_job::find(&tx, latest(&tx, workspace.id).await?.job_id).await?;
         let job = job.ok_or_else(|| Error::internal("a build without its job"))?;
         if job.status.is_active() {
             return Err(Error::BuildActive(Some(job.status)));
         }
-        // Read only now that the job's row is held: its end stores the state that this build starts from, and may delete
-        // the workspace; and whoever waited for the row may find that another build was queued first.
-        let waited_for = previous.id;
+        // Read only now that the job has ended: its end stored the state that this build starts from, and may have deleted
+        // the workspace. Of builds that are queued at once one gets the number. The job's row isn't locked, because
+        // daemons would be passed over for it.
         let previous = latest(&tx, workspace.id).await?;
-        if previous.id != waited_for {
+        if previous.job_id != job.id {
             return Err(Error::BuildActive(None));
         }
         let workspace = store::workspace::find(&tx, workspace.id).await?.ok_or(Error::NotFound(Kind::Workspace))?;
