@@ -13,10 +13,14 @@ use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::ShimCommand;
+use crate::foreign;
 use crate::job::Stop;
 use crate::shim::record::Record;
 use crate::shim::{self, Exit, Step};
 use crate::workdir::{create_private, write_private};
+
+/// Bytes that the account of a command's end may have.
+const MAX_EXIT: u64 = 1024 * 1024;
 
 /// Why a command's end isn't known.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +79,7 @@ pub(crate) async fn run(
     }
     child.wait().await.map_err(ExecError::Lost)?;
     tail.forward(dir, &records).await.map_err(ExecError::Lost)?;
-    let exit = tokio::fs::read(dir.join(shim::EXIT)).await.map_err(ExecError::Lost)?;
+    let exit = foreign::read_async(dir.join(shim::EXIT), MAX_EXIT).await.map_err(ExecError::Lost)?;
     serde_json::from_slice(&exit).map_err(|e| ExecError::Lost(e.into()))
 }
 
@@ -102,8 +106,10 @@ struct Tail {
 impl Tail {
     async fn forward(&mut self, dir: &Path, records: &mpsc::Sender<Record>) -> io::Result<()> {
         if self.file.is_none() {
-            match File::open(dir.join(shim::RECORDS)).await {
-                Ok(file) => self.file = Some(file),
+            let path = dir.join(shim::RECORDS);
+            let opened = tokio::task::spawn_blocking(move || foreign::open(&path)).await;
+            match opened.map_err(io::Error::other)? {
+                Ok(file) => self.file = Some(File::from_std(file)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error),
             }

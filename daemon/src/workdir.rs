@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::{Error, shim};
+use crate::{Error, foreign, shim};
 
 /// The file that a job's directory has from the apply permit on.
 pub(crate) const PERMITTED: &str = "permitted";
@@ -84,8 +84,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn instance_id(path: &Path) -> Result<Uuid, Error> {
-    if let Ok(text) = fs::read_to_string(path)
-        && let Ok(id) = text.trim().parse()
+    if let Ok(bytes) = foreign::read(path, 100)
+        && let Ok(id) = String::from_utf8_lossy(&bytes).trim().parse()
     {
         return Ok(id);
     }

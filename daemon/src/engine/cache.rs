@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use orgplane_proto::provisioner::v1::Reference;
 use sha2::{Digest as _, Sha256};
 
+use crate::foreign;
 use crate::session::bytes::hex;
 use crate::workdir::create_private;
 
@@ -34,7 +35,7 @@ impl Cache {
     pub(crate) fn get(&self, reference: &Reference, to: &Path) -> bool {
         let Some(place) = self.place(reference) else { return false };
         let copied = || -> io::Result<bool> {
-            let mut file = File::open(&place)?;
+            let mut file = foreign::open(&place)?;
             if digest(&mut file)? != reference.sha256 {
                 fs::remove_file(&place)?;
                 return Ok(false);

@@ -127,6 +127,14 @@ impl Jobs {
         self.by_lease.values().all(|job| job.has_ended())
     }
 
+    /// The daemon ends without them.
+    pub(super) fn leave(&self) {
+        for job in self.by_lease.values().filter(|job| !job.has_ended()) {
+            let directory = job.dir.display();
+            tracing::error!(job = %job.assign.job_id, %directory, "a job didn't end in time; what it left stays here");
+        }
+    }
+
     pub(super) fn next_message(&mut self) -> Option<Message> {
         if let Some(refused) = self.refused.pop_front() {
             return Some(Message::Rejected(refused));

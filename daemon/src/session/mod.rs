@@ -95,11 +95,17 @@ impl Session {
         ended
     }
 
-    /// Lets no engine go on without the daemon, now that nobody would hear of it.
+    /// Lets no engine go on without the daemon, now that nobody would hear of it. Ends even if a job doesn't.
     async fn settle(&self, jobs: &Jobs) {
         self.way.send_replace(Way::Closed);
         jobs.stop_all(Cause::Shutdown, "the provisioner daemon ended");
+        let intervals = &self.config.intervals;
+        let deadline = Instant::now() + intervals.plan_grace.max(intervals.apply_grace) + HAND_IN_LIMIT;
         while !jobs.have_ended() {
+            if Instant::now() >= deadline {
+                jobs.leave();
+                return;
+            }
             // Not every job that ends gets a notice of its own.
             let _ = tokio::time::timeout(SETTLE_POLL, self.wake.notified()).await;
         }

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::foreign;
 use crate::workdir::{private_file, write_private};
 
 pub(crate) const STEP: &str = "step.json";
@@ -92,6 +93,6 @@ fn take_over(dir: &Path) -> std::io::Result<(fs::File, Step)> {
 
 /// Whether a shim still runs in the directory.
 pub(crate) fn is_alive(dir: &Path) -> bool {
-    let Ok(file) = fs::File::open(dir.join(ALIVE)) else { return false };
+    let Ok(file) = foreign::open(&dir.join(ALIVE)) else { return false };
     matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
 }

@@ -11,7 +11,8 @@ use tar::EntryType;
 
 use crate::workdir::create_private;
 
-const MAX_BYTES: u64 = 100 * 1024 * 1024;
+/// All files of a template together.
+pub(super) const MAX_UNPACKED: u64 = 100 * 1024 * 1024;
 const MAX_ENTRIES: usize = 20_000;
 
 /// Why an archive isn't unpacked.
@@ -49,7 +50,7 @@ fn refused(path: &Path, what: &str) -> ArchiveError {
 /// override) is left out: it comes from the server and from `init` only.
 pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
     let mut tar = tar::Archive::new(File::open(archive)?);
-    let mut left = MAX_BYTES;
+    let mut left = MAX_UNPACKED;
     let damaged = |e: io::Error| ArchiveError::Refused(format!("it isn't a readable tar: {e}"));
     for (number, entry) in tar.entries().map_err(damaged)?.enumerate() {
         let mut entry = entry.map_err(damaged)?;
@@ -70,7 +71,7 @@ pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
             EntryType::Regular | EntryType::Continuous => {
                 let size = entry.size();
                 left = left.checked_sub(size).ok_or_else(|| {
-                    ArchiveError::Refused(format!("it has more than {} MiB unpacked", MAX_BYTES >> 20))
+                    ArchiveError::Refused(format!("it has more than {} MiB unpacked", MAX_UNPACKED >> 20))
                 })?;
                 let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
                 let target = into.join(&path);

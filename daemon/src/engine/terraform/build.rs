@@ -57,7 +57,7 @@ pub(super) async fn run(
     }
     applied?;
     let show = if delete { Show::default() } else { after(terraform, &env).await? };
-    let modules = resources::modules(&terraform.work);
+    let modules = resources::modules(&terraform.work).await;
     context.stage("Cleaning Up").await;
     Ok(Payload::WorkspaceBuild(BuildResult { resources: show.resources(), modules }))
 }

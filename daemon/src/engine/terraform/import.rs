@@ -5,10 +5,11 @@ use std::path::Path;
 use orgplane_proto::provisioner::v1::result::Payload;
 use orgplane_proto::provisioner::v1::{Discovered, DryRunResult, ImportResult, LogLevel, Resource, TemplateVariable};
 
-use super::archive::ArchiveError;
+use super::archive::{ArchiveError, MAX_UNPACKED};
 use super::steps::Terraform;
 use super::{environment, open, resources, write_variables};
 use crate::engine::Failure;
+use crate::foreign;
 
 /// Together with the variables it has to fit into one message.
 const MAX_README: usize = 512 * 1024;
@@ -18,7 +19,7 @@ pub(super) async fn run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveE
     let context = terraform.context;
     let module = open(terraform, unpacked).await?;
     context.stage("Parsing template parameters").await;
-    let (readme, cut) = readme(&terraform.work);
+    let (readme, cut) = readme(&terraform.work).await;
     if cut {
         context.say(LogLevel::Warn, format!("README.md is longer than {MAX_README} bytes; the rest is left out")).await;
     }
@@ -31,7 +32,7 @@ pub(super) async fn run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveE
     context.stage("Detecting ephemeral resources").await;
     let stop_resources = planned(terraform, "stop").await?;
     context.stage("Cleaning Up").await;
-    let modules = resources::modules(&terraform.work);
+    let modules = resources::modules(&terraform.work).await;
     Ok(Payload::TemplateImport(ImportResult { start_resources, stop_resources, modules }))
 }
 
@@ -42,7 +43,8 @@ pub(super) async fn dry_run(terraform: &Terraform<'_>, unpacked: Result<(), Arch
     terraform.init(&environment(terraform.context, "start")).await?;
     terraform.context.stage("Planning Infrastructure").await;
     let resources = planned(terraform, "start").await?;
-    Ok(Payload::DryRun(DryRunResult { resources, modules: resources::modules(&terraform.work) }))
+    let modules = resources::modules(&terraform.work).await;
+    Ok(Payload::DryRun(DryRunResult { resources, modules }))
 }
 
 async fn planned(terraform: &Terraform<'_>, transition: &str) -> Result<Vec<Resource>, Failure> {
@@ -51,8 +53,9 @@ async fn planned(terraform: &Terraform<'_>, transition: &str) -> Result<Vec<Reso
 }
 
 /// The readme, and whether it was cut.
-fn readme(work: &Path) -> (String, bool) {
-    let Ok(bytes) = std::fs::read(work.join("README.md")) else { return (String::new(), false) };
+async fn readme(work: &Path) -> (String, bool) {
+    let read = foreign::read_async(work.join("README.md"), MAX_UNPACKED).await;
+    let Ok(bytes) = read else { return (String::new(), false) };
     let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let end = text.floor_char_boundary(MAX_README);
     (text.get(..end).unwrap_or_default().to_owned(), end < text.len())

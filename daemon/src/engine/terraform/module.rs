@@ -8,6 +8,8 @@ use hcl::eval::{Context as HclContext, Evaluate as _};
 use orgplane_proto::provisioner::v1::TemplateVariable;
 use serde_json::Value;
 
+use crate::foreign;
+
 /// A file longer than this is not configuration.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
 
@@ -77,11 +79,8 @@ pub(crate) fn inspect(dir: &Path, opentofu: bool) -> io::Result<Module> {
             continue;
         }
         let path = dir.join(name);
-        let text = if fs::metadata(&path)?.len() > MAX_FILE {
-            Err("it is too long".to_owned())
-        } else {
-            String::from_utf8(fs::read(&path)?).map_err(|_| "it isn't UTF-8".to_owned())
-        };
+        let bytes = foreign::read(&path, MAX_FILE).map_err(|e| e.to_string());
+        let text = bytes.and_then(|b| String::from_utf8(b).map_err(|_| "it isn't UTF-8".to_owned()));
         let read = text.and_then(|text| {
             if name.ends_with(".json") {
                 read_json(&text, name, &mut module)

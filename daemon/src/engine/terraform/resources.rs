@@ -6,6 +6,8 @@ use std::path::Path;
 use orgplane_proto::provisioner::v1::{Module, Resource};
 use serde::Deserialize;
 
+use crate::foreign;
+
 /// Types that describe a workspace rather than being a part of it.
 const DESCRIPTIONS: [&str; 5] = ["coder_agent", "coder_agent_instance", "coder_app", "coder_script", "coder_metadata"];
 const MAX_MODULES_FILE: u64 = 4 * 1024 * 1024;
@@ -112,10 +114,9 @@ struct ModuleEntry {
 }
 
 /// The modules that `init` installed; none where it wrote down none.
-pub(crate) fn modules(work: &Path) -> Vec<Module> {
+pub(crate) async fn modules(work: &Path) -> Vec<Module> {
     let path = work.join(".terraform/modules/modules.json");
-    let small = std::fs::metadata(&path).is_ok_and(|m| m.len() <= MAX_MODULES_FILE);
-    let bytes = if small { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
+    let bytes = foreign::read_async(path, MAX_MODULES_FILE).await.unwrap_or_default();
     let file: Option<ModulesFile> = serde_json::from_slice(&bytes).ok();
     let entries = file.into_iter().flat_map(|f| f.modules).filter(|m| !m.key.is_empty());
     entries.map(|m| Module { key: m.key, source: m.source, version: m.version }).collect()

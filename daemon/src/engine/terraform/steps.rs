@@ -13,6 +13,7 @@ use super::output::Output;
 use super::resources::Show;
 use crate::engine::{Context, Failure};
 use crate::exec::{self, ExecError};
+use crate::foreign;
 use crate::shim::{self, Exit, Step};
 use crate::workdir::{create_private, private_file};
 
@@ -102,7 +103,7 @@ impl<'a> Terraform<'a> {
             return Err(Failure::job("the plan or state is too long to be read"));
         }
         let parsed = tokio::task::spawn_blocking(move || {
-            let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+            let bytes = foreign::read(&path, MAX_OUTPUT).map_err(|e| e.to_string())?;
             serde_json::from_slice(&bytes).map_err(|e| e.to_string())
         });
         let parsed: Result<Show, String> = parsed.await.unwrap_or_else(|e| Err(e.to_string()));
