@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use super::record::{self, Stream, Writer};
@@ -21,6 +22,7 @@ use crate::workdir::private_file;
 
 /// How long a dead engine's children may keep its pipes open.
 const LINGER: Duration = Duration::from_secs(2);
+const ORPHAN_POLL: Duration = Duration::from_millis(5);
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
 enum Event {
@@ -37,6 +39,8 @@ pub(super) fn run(dir: &Path, step: &Step) -> io::Result<Exit> {
     // Else a daemon that doesn't listen would stop the engine after all.
     let _ = fcntl(io::stdout(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
 
+    // What leaves the engine's group and session stays a descendant of ours.
+    let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut child = Command::new(&step.program)
         .args(&step.args)
         .current_dir(&step.cwd)
@@ -71,7 +75,10 @@ pub(super) fn run(dir: &Path, step: &Step) -> io::Result<Exit> {
     });
 
     supervise(&events, pid);
+    // What the engine left behind isn't to go on changing things. Its group's number is still taken by the zombie.
+    let _ = killpg(pid, Signal::SIGKILL);
     let status = child.wait()?;
+    kill_orphans();
     let truncated = writer.lock().unwrap_or_else(PoisonError::into_inner).truncated;
     Ok(Exit { code: status.code(), signal: status.signal(), error: None, truncated })
 }
@@ -104,10 +111,38 @@ fn supervise(events: &mpsc::Receiver<Event>, group: Pid) {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    if interrupted {
-        // What an interrupted engine left behind isn't to go on changing things.
-        let _ = killpg(group, Signal::SIGKILL);
+}
+
+/// Kills what was inherited from the engine, and what is inherited from that, until nothing is left.
+fn kill_orphans() {
+    let deadline = Instant::now() + LINGER;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) if Instant::now() < deadline => {
+                for orphan in children() {
+                    let _ = kill(orphan, Signal::SIGKILL);
+                }
+                thread::sleep(ORPHAN_POLL);
+            }
+            Ok(WaitStatus::StillAlive) => return,
+            Ok(_) | Err(Errno::EINTR) => {}
+            // None is left.
+            Err(_) => return,
+        }
     }
+}
+
+/// The processes whose parent is this one. They stay at least as zombies until they are waited for, so the numbers are
+/// theirs.
+fn children() -> impl Iterator<Item = Pid> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name, in parentheses, may hold anything; the state and the parent's number follow.
+        let parent: i32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+        (parent == Pid::this().as_raw()).then(|| Pid::from_raw(number))
+    })
 }
 
 fn drain(pipe: impl Read, stream: Stream, writer: &Mutex<Writer>, events: &SyncSender<Event>) {

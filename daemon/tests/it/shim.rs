@@ -132,3 +132,29 @@ async fn a_state_that_isnt_stored_fails_the_job_and_stays_on_disk() {
     let (_server, story) = apply(WRITES_STATE, None).await;
     assert_eq!(story.result().outcome(), Outcome::Succeeded, "{:?}", story.result());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_in_a_files_place_holds_nobody_up() {
+    let mut server = Server::start().await;
+    let cases = "show) echo '{}' ;;\ninit) mkdir -p .terraform/modules; mkfifo .terraform/modules/modules.json ;;";
+    let (_stop, _daemon) = server.daemon_with(engine(&server, cases));
+    let mut peer = server.registered().await;
+    let job = server.import("terraform", &[("main.tf", "")]);
+    assert_eq!(peer.run(&job).await.result().outcome(), Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_engine_leaves_behind_ends_with_it() {
+    // One in the engine's group, one that left it, and a child of that.
+    let plan = "{ sleep 300 & echo pid $!; \
+                setsid -f sh -c 'sleep 300 & echo pid $! >&3; echo pid $$ >&3; exec sleep 300'; } 3>&1 2>/dev/null; \
+                sleep 0.3; exit 1";
+    let begun = Instant::now();
+    let story = import(plan).await;
+    assert_eq!(story.result().outcome(), Outcome::Failed);
+    let pids: Vec<&str> = story.logs.iter().filter_map(|l| l.output.strip_prefix("pid ")).collect();
+    assert_eq!(pids.len(), 3, "{}", story.text());
+    for pid in pids {
+        assert!(!Path::new("/proc").join(pid).exists(), "{pid} still runs after {:?}", begun.elapsed());
+    }
+}
