@@ -28,10 +28,8 @@ fn fault(field: &'static str, rule: &str) -> Error {
 /// The job and lease that a message is about.
 pub(crate) fn hold(job: &str, lease: &str) -> Result<Hold> {
     let job = JobId::parse(job).ok_or_else(|| fault("job_id", "must be a UUID"))?;
-    if lease.is_empty() || lease.len() > 64 {
-        return Err(fault("lease_id", "must be a lease"));
-    }
-    Ok(Hold { job, lease: LeaseId(lease.to_owned()) })
+    let lease = LeaseId::parse(lease).ok_or_else(|| fault("lease_id", "must be 32 lower-case hexadecimal digits"))?;
+    Ok(Hold { job, lease })
 }
 
 /// A reference's SHA-256 and size.

@@ -352,6 +352,11 @@ async fn faults_end_the_stream_and_write_nothing() {
     assert!(session.end().await.message().contains("only once"));
 
     let (mut session, _) = bench.session(register("one")).await;
+    let nul = pb::Assign { job_id: JobId::new().to_string(), lease_id: "\0".repeat(32), ..Default::default() };
+    session.send(Daemon::Result(result(&nul, pb::Outcome::Succeeded, 0))).await;
+    assert!(session.end().await.message().contains("lease_id"));
+
+    let (mut session, _) = bench.session(register("one")).await;
     let foreign = pb::Assign { job_id: JobId::new().to_string(), lease_id: "f".repeat(32), ..Default::default() };
     session.send(logs(&foreign, 1, &["x"])).await;
     assert!(session.end().await.message().contains("isn't this daemon's"));
