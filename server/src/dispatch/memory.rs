@@ -196,7 +196,10 @@ impl JobQueue for MemoryQueue {
     }
 
     async fn resume(&self, organization: OrganizationId, holds: &[Hold]) -> Result<Vec<Resumed>> {
-        self.renew(holds).await?;
+        let of_organization =
+            |hold: &&Hold| self.lock().get(&hold.job).is_some_and(|entry| entry.what.organization == organization);
+        let own: Vec<_> = holds.iter().filter(of_organization).cloned().collect();
+        self.renew(&own).await?;
         let jobs = self.lock();
         let known = holds.iter().filter_map(|hold| Some((hold, jobs.get(&hold.job)?)));
         let own = known.filter(|(hold, entry)| entry.what.organization == organization && entry.under(&hold.lease));
@@ -274,12 +277,13 @@ impl JobQueue for MemoryQueue {
         Ok(true)
     }
 
-    async fn finish(&self, hold: &Hold, report: &Report) -> Result<Finished> {
+    async fn finish(&self, organization: OrganizationId, hold: &Hold, report: &Report) -> Result<Finished> {
         if self.refuses_reports.load(Ordering::Relaxed) {
             return Err(Error::Unavailable("results can't be stored".into()));
         }
         let mut jobs = self.lock();
-        let Some(entry) = jobs.get_mut(&hold.job) else { return Ok(Finished::Lost) };
+        let own = |entry: &&mut Entry| entry.what.organization == organization;
+        let Some(entry) = jobs.get_mut(&hold.job).filter(own) else { return Ok(Finished::Lost) };
         let event = Event::ResultReported(hold.lease.clone(), report.outcome);
         let Ok((state, effects)) = entry.state.after(&event, self.rules()) else { return Ok(Finished::Lost) };
         if effects.contains(&Effect::ConfirmAgain) {
@@ -296,7 +300,9 @@ impl JobQueue for MemoryQueue {
 
     async fn fail(&self, hold: &Hold, reason: &str) -> Result<Finished> {
         let report = Report::failed(reason);
-        let finished = self.finish(hold, &report).await?;
+        let organization = self.lock().get(&hold.job).map(|entry| entry.what.organization);
+        let Some(organization) = organization else { return Ok(Finished::Lost) };
+        let finished = self.finish(organization, hold, &report).await?;
         if let (Finished::Stored, Some(entry)) = (finished, self.lock().get_mut(&hold.job)) {
             entry.next_line += 1;
         }

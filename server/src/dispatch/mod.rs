@@ -249,14 +249,20 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// A daemon hands in a job's result.
+    /// A daemon of the organization hands in a job's result.
     ///
     /// # Errors
     /// Those of [`JobQueue::finish`].
-    pub async fn finished(&self, id: SessionId, hold: &Hold, report: &Report) -> Result<Finished> {
+    pub async fn finished(
+        &self,
+        id: SessionId,
+        organization: OrganizationId,
+        hold: &Hold,
+        report: &Report,
+    ) -> Result<Finished> {
         // A renewal that finds the lease ended in the meantime mustn't take that for a loss.
         self.registry.with(id, |session| session.ending(hold, true));
-        match self.queue.finish(hold, report).await {
+        match self.queue.finish(organization, hold, report).await {
             Ok(finished) => {
                 self.registry.forget(id.daemon, hold);
                 self.wake();

@@ -58,8 +58,8 @@ pub trait JobQueue: std::fmt::Debug + Send + Sync {
     /// Takes a job back that its daemon didn't start; false when the daemon hasn't it.
     async fn give_back(&self, hold: &Hold, reason: Rejection) -> Result<bool>;
 
-    /// Ends a job with all that it leaves, or not at all. Refused until its last line is stored.
-    async fn finish(&self, hold: &Hold, report: &Report) -> Result<Finished>;
+    /// Ends a job of the organization with all that it leaves, or not at all. Refused until its last line is stored.
+    async fn finish(&self, organization: OrganizationId, hold: &Hold, report: &Report) -> Result<Finished>;
 
     /// Ends a job that the server can't hand out; the reason is its error and the last line of its log.
     async fn fail(&self, hold: &Hold, reason: &str) -> Result<Finished>;

@@ -78,8 +78,8 @@ impl JobQueue for SqlQueue {
         in_transaction!(self, |tx| job_queue::give_back(&tx, hold, reason, self.terms))
     }
 
-    async fn finish(&self, hold: &Hold, report: &Report) -> Result<Finished> {
-        in_transaction!(self, |tx| job_queue::finish(&tx, hold, report, self.terms))
+    async fn finish(&self, organization: OrganizationId, hold: &Hold, report: &Report) -> Result<Finished> {
+        in_transaction!(self, |tx| job_queue::hand_in(&tx, organization, hold, report, self.terms))
     }
 
     async fn fail(&self, hold: &Hold, reason: &str) -> Result<Finished> {

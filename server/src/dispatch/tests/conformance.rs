@@ -254,7 +254,10 @@ async fn without_the_lease_nothing_is_written() {
         let queue = &bench.queue;
         assert!(matches!(queue.append(&stale, lines(1, 1)).await, Err(Error::LeaseLost(_))));
         assert_eq!(queue.permit(&stale, 0).await.unwrap(), Permit::Lost);
-        assert_eq!(queue.finish(&stale, &report(Outcome::Failed, 0)).await.unwrap(), Finished::Lost);
+        assert_eq!(
+            queue.finish(bench.group().organization, &stale, &report(Outcome::Failed, 0)).await.unwrap(),
+            Finished::Lost
+        );
         assert_eq!(queue.fail(&stale, "x").await.unwrap(), Finished::Lost);
         assert!(!queue.give_back(&stale, Rejection::Full).await.unwrap());
         let live = [Live { hold: hold.clone(), canceling: false }];
@@ -264,6 +267,25 @@ async fn without_the_lease_nothing_is_written() {
         assert!(matches!(queue.checkpoint(&stale, &state).await, Err(Error::LeaseLost(_))));
         assert_eq!(bench.status(id).await, Status::Running);
         assert_eq!(queue.append(&hold, lines(1, 1)).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_for_another_organization() {
+    for bench in Bench::all(Terms { lease: Duration::from_millis(500), ..TERMS }).await {
+        let id = bench.add().await;
+        let hold = bench.claim().await.hold;
+        let (queue, stranger) = (&bench.queue, OrganizationId::new());
+        let finished = queue.finish(stranger, &hold, &report(Outcome::Failed, 0)).await.unwrap();
+        assert_eq!((finished, bench.status(id).await), (Finished::Lost, Status::Running));
+        // Who doesn't own it can't keep it alive either.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while queue.reap().await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "it lapses");
+            assert_eq!(queue.resume(stranger, std::slice::from_ref(&hold)).await.unwrap(), []);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(bench.status(id).await, Status::Pending);
     }
 }
 
@@ -278,9 +300,12 @@ async fn a_line_is_stored_once_and_in_order() {
         assert_eq!(queue.append(&hold, lines(2, 3)).await.unwrap(), 4);
         let gap = queue.append(&hold, lines(6, 1)).await;
         assert!(matches!(gap, Err(Error::Protocol(ProtocolFault::LogGap { expected: 5, got: 6, .. }))), "{gap:?}");
-        let early = queue.finish(&hold, &report(Outcome::Succeeded, 5)).await;
+        let early = queue.finish(bench.group().organization, &hold, &report(Outcome::Succeeded, 5)).await;
         assert!(matches!(early, Err(Error::Protocol(ProtocolFault::ResultBeforeLogs { named: 5, stored: 4, .. }))));
-        assert_eq!(queue.finish(&hold, &report(Outcome::Succeeded, 4)).await.unwrap(), Finished::Stored);
+        assert_eq!(
+            queue.finish(bench.group().organization, &hold, &report(Outcome::Succeeded, 4)).await.unwrap(),
+            Finished::Stored
+        );
         assert!(matches!(queue.append(&hold, lines(5, 1)).await, Err(Error::LeaseLost(_))));
         if let Backing::Sql(store, _) = &bench.backing {
             let stored = crate::store::job_log::after(&***store, hold.job, 0).await.unwrap();
@@ -302,10 +327,19 @@ async fn a_result_is_taken_once_and_confirmed_again() {
         ] {
             let id = bench.add().await;
             let hold = bench.claim().await.hold;
-            assert_eq!(bench.queue.finish(&hold, &report(outcome, 0)).await.unwrap(), Finished::Stored);
+            assert_eq!(
+                bench.queue.finish(bench.group().organization, &hold, &report(outcome, 0)).await.unwrap(),
+                Finished::Stored
+            );
             assert_eq!(bench.status(id).await, status);
-            assert_eq!(bench.queue.finish(&hold, &report(Outcome::Failed, 0)).await.unwrap(), Finished::Already);
-            assert_eq!(bench.queue.finish(&stale(&hold), &report(outcome, 0)).await.unwrap(), Finished::Lost);
+            assert_eq!(
+                bench.queue.finish(bench.group().organization, &hold, &report(Outcome::Failed, 0)).await.unwrap(),
+                Finished::Already
+            );
+            assert_eq!(
+                bench.queue.finish(bench.group().organization, &stale(&hold), &report(outcome, 0)).await.unwrap(),
+                Finished::Lost
+            );
             assert_eq!(bench.status(id).await, status);
             let resumed = bench.queue.resume(bench.group().organization, &[hold]).await.unwrap();
             assert!(resumed[0].ended);
@@ -354,7 +388,10 @@ async fn canceling_ends_what_waits_and_asks_what_runs() {
         assert_eq!(queue.append(&hold, lines(1, 1)).await.unwrap(), 1);
         let resumed = queue.resume(bench.group().organization, std::slice::from_ref(&hold)).await.unwrap();
         assert!(resumed[0].canceling && resumed[0].next_log_number == 2);
-        assert_eq!(queue.finish(&hold, &report(Outcome::Succeeded, 1)).await.unwrap(), Finished::Stored);
+        assert_eq!(
+            queue.finish(bench.group().organization, &hold, &report(Outcome::Succeeded, 1)).await.unwrap(),
+            Finished::Stored
+        );
         assert_eq!(bench.status(running).await, Status::Succeeded);
         let missing = queue.request_cancel(JobId::new(), None).await;
         assert!(matches!(missing, Err(Error::NotFound(_))));
@@ -403,7 +440,10 @@ async fn what_changed_nothing_is_tried_again_and_what_may_have_is_not() {
         let hold = bench.claim().await.hold;
         assert_eq!(bench.queue.permit(&hold, 0).await.unwrap(), Permit::Go);
         assert_eq!(bench.reap().await, [Status::Failed]);
-        assert_eq!(bench.queue.finish(&hold, &report(Outcome::Succeeded, 0)).await.unwrap(), Finished::Lost);
+        assert_eq!(
+            bench.queue.finish(bench.group().organization, &hold, &report(Outcome::Succeeded, 0)).await.unwrap(),
+            Finished::Lost
+        );
         if let Backing::Sql(store, _) = &bench.backing {
             let job = provisioner_job::find(&***store, id).await.unwrap().unwrap();
             let log = crate::store::job_log::after(&***store, id, 0).await.unwrap();

@@ -120,7 +120,7 @@ impl Bench {
             state: None,
             resources: vec![],
         };
-        self.dispatcher.finished(worker.session, hold, &report).await.unwrap();
+        self.dispatcher.finished(worker.session, self.organization, hold, &report).await.unwrap();
     }
 }
 

@@ -13,6 +13,7 @@ use tonic::{Status, Streaming};
 use crate::dispatch::SessionId;
 use crate::dispatch::session::{Command, Outbox};
 use crate::domain::error::ProtocolFault;
+use crate::domain::id::OrganizationId;
 use crate::domain::job::{Finished, Hold, Permit};
 use crate::domain::{Error, Result};
 use crate::grpc::convert::stream as convert;
@@ -71,7 +72,7 @@ pub(super) async fn open(
     let end = outbox.end.clone();
     let outgoing = outgoing(service.clone(), first, outbox);
     tokio::spawn(async move {
-        let reader = Reader { service, session };
+        let reader = Reader { service, session, organization };
         tokio::select! {
             () = end.cancelled() => {}
             () = reader.run(messages) => {}
@@ -126,6 +127,7 @@ fn outgoing(service: Arc<Service>, first: pb::ServerMessage, outbox: Outbox) -> 
 struct Reader {
     service: Arc<Service>,
     session: SessionId,
+    organization: OrganizationId,
 }
 
 impl Reader {
@@ -233,7 +235,7 @@ impl Reader {
         let report = convert::report(result)?;
         let own = dispatcher.check_own(self.session, &hold);
         // Not this session's, but maybe this daemon's from before: who knows the lease that ended a job had it.
-        match (dispatcher.finished(self.session, &hold, &report).await?, own) {
+        match (dispatcher.finished(self.session, self.organization, &hold, &report).await?, own) {
             (Finished::Stored | Finished::Already, _) => Ok(Some(Command::ResultStored(hold))),
             (Finished::Lost, Ok(()) | Err(Error::LeaseLost(_))) => Ok(Some(Command::LeaseLost(hold))),
             (Finished::Lost, Err(error)) => Err(error),

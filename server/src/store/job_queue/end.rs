@@ -3,12 +3,28 @@
 use super::report::{leave_behind, take_state};
 use super::{Change, locked, write_state};
 use crate::domain::error::{Kind, ProtocolFault};
-use crate::domain::id::JobId;
+use crate::domain::id::{JobId, OrganizationId};
 use crate::domain::job::{
     CancelOutcome, Effect, ErrorCode, Event, Finished, Hold, Lease, LogLevel, Outcome, Report, Rules, Status, Terms,
 };
 use crate::domain::{Error, Result};
+use crate::store::entity::provisioner_job;
 use crate::store::{Tx, job_log, now};
+
+/// Ends a job with all that it leaves, if it is the organization's, whose daemon says so.
+///
+/// # Errors
+/// Those of [`finish`].
+pub async fn hand_in(
+    tx: &Tx,
+    organization: OrganizationId,
+    hold: &Hold,
+    report: &Report,
+    terms: Terms,
+) -> Result<Finished> {
+    let job = locked(tx, hold.job).await?.filter(|job| job.organization_id == organization);
+    end(tx, job, hold, report, terms).await
+}
 
 /// Ends a job with all that it leaves.
 ///
@@ -16,7 +32,18 @@ use crate::store::{Tx, job_log, now};
 /// [`ProtocolFault::ResultBeforeLogs`] before its last line is stored; [`Error::Unavailable`] when the database can't be
 /// reached.
 pub async fn finish(tx: &Tx, hold: &Hold, report: &Report, terms: Terms) -> Result<Finished> {
-    let Some(job) = locked(tx, hold.job).await? else { return Ok(Finished::Lost) };
+    let job = locked(tx, hold.job).await?;
+    end(tx, job, hold, report, terms).await
+}
+
+async fn end(
+    tx: &Tx,
+    job: Option<provisioner_job::Model>,
+    hold: &Hold,
+    report: &Report,
+    terms: Terms,
+) -> Result<Finished> {
+    let Some(job) = job else { return Ok(Finished::Lost) };
     let rules = Rules { now: now(tx).await?, max_attempts: terms.max_attempts };
     let event = Event::ResultReported(hold.lease.clone(), report.outcome);
     let Ok((state, effects)) = job.state().after(&event, rules) else { return Ok(Finished::Lost) };

@@ -15,10 +15,19 @@ use crate::store::{Access, Tx};
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn renew(tx: &Tx, holds: &[Hold], terms: Terms) -> Result<Vec<Live>> {
+    prolong(tx, None, holds, terms).await
+}
+
+/// The same; of one organization only, where one is named.
+async fn prolong(tx: &Tx, organization: Option<OrganizationId>, holds: &[Hold], terms: Terms) -> Result<Vec<Live>> {
     let mut live = Vec::with_capacity(holds.len());
     for chunk in holds.chunks(CHUNK) {
         let mut values: Vec<Value> = vec![micros(terms.lease).into(), micros(terms.apply_lease).into()];
-        let held = held(&mut values, chunk);
+        let mut held = held(&mut values, chunk);
+        if let Some(organization) = organization {
+            values.push(organization.into());
+            held = format!("{held} AND organization_id = ${}", values.len());
+        }
         let sql = format!(
             "UPDATE provisioner_job
              SET lease_expires_at = {now} + CASE WHEN apply_permitted_at IS NULL THEN $1 ELSE $2 END
@@ -75,7 +84,7 @@ pub async fn resume(tx: &Tx, organization: OrganizationId, holds: &[Hold], terms
     if holds.is_empty() {
         return Ok(Vec::new());
     }
-    renew(tx, holds, terms).await?;
+    prolong(tx, Some(organization), holds, terms).await?;
     let mut values: Vec<Value> = vec![organization.into()];
     values.extend(holds.iter().map(|hold| hold.job.into()));
     let sql = format!(

@@ -9,7 +9,7 @@ mod report;
 
 pub(crate) use claim::{BUSY, order};
 pub use claim::{claim, groups};
-pub use end::{fail, finish, request_cancel};
+pub use end::{fail, finish, hand_in, request_cancel};
 pub use lease::{give_back, live, permit, renew, resume, unpermitted_of};
 pub use reap::reap;
 pub use report::{checkpoint, discovered};
