@@ -115,6 +115,8 @@ pub struct Leftovers {
     pub members: u64,
     /// Provisioner keys.
     pub provisioner_keys: u64,
+    /// Jobs that haven't ended.
+    pub jobs: u64,
 }
 
 impl Leftovers {
@@ -129,8 +131,8 @@ impl std::fmt::Display for Leftovers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} workspaces, {} templates, {} members, {} provisioner keys",
-            self.workspaces, self.templates, self.members, self.provisioner_keys
+            "{} workspaces, {} templates, {} members, {} provisioner keys, {} active jobs",
+            self.workspaces, self.templates, self.members, self.provisioner_keys, self.jobs
         )
     }
 }
@@ -304,8 +306,8 @@ pub enum ProtocolFault {
         /// The last stored line.
         stored: i64,
     },
-    /// A reference to bytes that were never uploaded.
-    #[error("job {0} refers to bytes that weren't uploaded")]
+    /// A reference to bytes that the job didn't upload.
+    #[error("job {0} refers to bytes that it didn't upload")]
     MissingBytes(JobId),
     /// A state that is older than the stored one, or of another lineage.
     #[error("state of job {0} is older than the stored one or of another lineage")]

@@ -153,7 +153,9 @@ pub async fn leftovers(tx: &Tx, id: OrganizationId) -> Result<Leftovers> {
          (SELECT count(*) FROM template WHERE organization_id = $1 AND NOT deleted),
          (SELECT count(*) FROM organization_member m JOIN user_account u ON u.id = m.user_id
           WHERE m.organization_id = $1 AND NOT u.deleted),
-         (SELECT count(*) FROM provisioner_key WHERE organization_id = $1)";
+         (SELECT count(*) FROM provisioner_key WHERE organization_id = $1),
+         (SELECT count(*) FROM provisioner_job
+          WHERE organization_id = $1 AND status IN ('pending', 'running', 'canceling'))";
     let row = tx.query_one(SQL, [id.into()]).await?.ok_or_else(|| Error::internal("a count has no row"))?;
     let count = |column| row.try_get_by_index::<i64>(column).map(|n| u64::try_from(n).unwrap_or(0)).map_err(from_db);
     Ok(Leftovers {
@@ -162,5 +164,6 @@ pub async fn leftovers(tx: &Tx, id: OrganizationId) -> Result<Leftovers> {
         // One may stay: whoever deletes it has to be somebody.
         members: count(2)?.saturating_sub(1),
         provisioner_keys: count(3)?,
+        jobs: count(4)?,
     })
 }
