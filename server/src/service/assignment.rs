@@ -17,6 +17,14 @@ use crate::store::{self, Store};
 /// What the log of the server tells more about.
 const DAMAGED: &str = "The server can't read the template version's stored variables; its log tells more.";
 
+/// Bytes that variables may take of a message, which daemons read up to 1 MiB of; the rest is for all else, which is names.
+const VARIABLES: usize = 1024 * 1024 - 16 * 1024;
+/// Bytes that a message spends on a variable beside its texts, at most.
+const FRAME: usize = 16;
+/// Nobody could be given such a job.
+const TOO_LARGE: &str = "The template version's variables take more than 1 MiB, which is more than a provisioner daemon \
+    takes: shorten their values and defaults.";
+
 /// Reads it from the store.
 #[derive(Debug)]
 pub struct Assembler {
@@ -48,6 +56,10 @@ impl Assembler {
             JobType::Import => self.given(row.user_variable_values.as_deref().unwrap_or_default()),
             JobType::DryRun | JobType::Build => self.stored(variables.get(&version).map_or(&[], Vec::as_slice)),
         };
+        let variables = variables.ok_or(DAMAGED)?;
+        if variables.iter().map(|v| v.name.len() + v.value.len() + FRAME).sum::<usize>() > VARIABLES {
+            return Err(TOO_LARGE.to_owned());
+        }
         let state = match (row.state_sha256, row.state_lineage, row.state_serial) {
             (Some(sha256), Some(lineage), Some(serial)) => {
                 Some((StateReference { lineage, serial, sha256 }, size(row.state_size.unwrap_or_default())))
@@ -61,7 +73,7 @@ impl Assembler {
             engine: row.engine,
             next_log_number: row.next_number,
             archive: Bytes { sha256: row.archive_sha256, size: size(row.archive_size) },
-            variables: variables.ok_or(DAMAGED)?,
+            variables,
             metadata: metadata(names, row.organization_id, row.build_id),
             time_limit: self.time_limit,
             transition: row.transition,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use zeroize::Zeroizing;
+
 use super::{Caller, Service};
 use crate::domain::engine::Engine;
 use crate::domain::error::Kind;
@@ -10,6 +12,7 @@ use crate::domain::job::Input;
 use crate::domain::page::Page;
 use crate::domain::permission::{Action, Object, Resource, Subject, authorize};
 use crate::domain::rule::Violations;
+use crate::domain::secret::Secret;
 use crate::domain::tags::{self, Tags};
 use crate::domain::{Error, Result, name, version_name};
 use crate::service::job_view::JobView;
@@ -22,6 +25,10 @@ use crate::store::provisioner_job::NewJob;
 const MAX_MESSAGE: usize = 1024 * 1024;
 /// What is shown of a sensitive value.
 const REDACTED: &str = "*redacted*";
+/// Values of variables that come with a version.
+const MAX_VALUES: usize = 1000;
+/// Bytes of their names and values: with all else that a daemon gets they have to fit into one message.
+const MAX_VALUE_BYTES: usize = 512 * 1024;
 /// Names tried for a version that comes without one.
 const NAME_ATTEMPTS: usize = 10;
 
@@ -39,16 +46,6 @@ pub struct NewTemplateVersion {
     pub tags: BTreeMap<String, String>,
     pub user_variable_values: Vec<(String, Secret)>,
     pub example_id: String,
-}
-
-/// A value that isn't printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 /// A version with what clients are told about it.
@@ -98,11 +95,11 @@ impl Service {
             authorize(subject, Action::Create, &object, Kind::Template)?;
         }
         let file = self.file_for_version(subject, file_id).await?;
-        let values = serde_json::to_vec(&values).map_err(Error::internal)?;
+        let values = Zeroizing::new(serde_json::to_vec(&values).map_err(Error::internal)?);
 
         let tx = self.store.begin().await?;
         store::organization::hold(&tx, organization.id).await?;
-        let name = if new.name.is_empty() { free_name(&tx, template_id).await? } else { new.name };
+        let name = if new.name.is_empty() { free_name(&tx, template_id).await? } else { new.name.clone() };
         let (id, job_id) = (TemplateVersionId::new(), JobId::new());
         let job = store::provisioner_job::insert(
             &tx,
@@ -210,10 +207,10 @@ impl Service {
     fn opened(&self, variable: template_version_variable::Model) -> Result<Variable> {
         let open = |sealed: &[u8]| -> Result<Secret> {
             if variable.sensitive && !sealed.is_empty() {
-                return Ok(Secret(REDACTED.to_owned()));
+                return Ok(REDACTED.into());
             }
             let plain = self.store.sealer().open(sealed).map_err(Error::internal)?;
-            String::from_utf8(plain).map(Secret).map_err(Error::internal)
+            String::from_utf8(plain).map(Secret::from).map_err(Error::internal)
         };
         Ok(Variable {
             value: open(&variable.value)?,
@@ -256,14 +253,14 @@ impl Service {
 }
 
 /// What a valid request asks for.
-struct ValidVersion {
+struct ValidVersion<'a> {
     template_id: Option<TemplateId>,
     file_id: FileId,
     engine: Engine,
-    values: BTreeMap<String, String>,
+    values: BTreeMap<&'a str, &'a str>,
 }
 
-fn validate(new: &NewTemplateVersion) -> Result<ValidVersion> {
+fn validate(new: &NewTemplateVersion) -> Result<ValidVersion<'_>> {
     let mut violations = Violations::default();
     if !new.name.is_empty() {
         violations.check("name", name::template_version(&new.name));
@@ -289,12 +286,18 @@ fn validate(new: &NewTemplateVersion) -> Result<ValidVersion> {
         violations.add("provisioner", "must be `terraform` or `echo`");
     }
     violations.check("tags", tags::requested(&new.tags));
+    let bytes: usize = new.user_variable_values.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if new.user_variable_values.len() > MAX_VALUES || bytes > MAX_VALUE_BYTES {
+        let rule = "must be at most 1000, and at most 512 KiB with their names in all";
+        violations.add("user_variable_values", rule);
+        return violations.finish().and(Err(Error::invalid("user_variable_values", rule)));
+    }
     let mut values = BTreeMap::new();
     let mut repeated = BTreeSet::new();
-    for (name, Secret(value)) in &new.user_variable_values {
+    for (name, value) in &new.user_variable_values {
         if name.is_empty() {
             violations.add("user_variable_values", "must have a name each");
-        } else if values.insert(name.clone(), value.clone()).is_some() && repeated.insert(name) {
+        } else if values.insert(name.as_str(), &**value).is_some() && repeated.insert(name) {
             violations.add("user_variable_values", format!("must have one value for `{name}`"));
         }
     }

@@ -4,7 +4,7 @@ use orgplane_proto::identity::v1::MinimalUser;
 use orgplane_proto::template::v1 as pb;
 
 use super::{job_view, timestamp};
-use crate::service::template_version::{NewTemplateVersion, Secret, TemplateVersionView, Variable};
+use crate::service::template_version::{NewTemplateVersion, TemplateVersionView, Variable};
 use crate::store::entity::template_version;
 
 /// A version as the API has it.
@@ -61,7 +61,7 @@ pub(crate) fn new_template_version(message: pb::CreateTemplateVersionRequest) ->
         user_variable_values,
         example_id,
     } = message;
-    let value = |pb::VariableInput { name, value }| (name, Secret(value));
+    let value = |pb::VariableInput { name, value }| (name, value.into());
     NewTemplateVersion {
         organization,
         name,
@@ -83,8 +83,8 @@ pub(crate) fn variable(variable: Variable) -> pb::TemplateVersionVariable {
         name,
         description,
         r#type: kind,
-        value: value.0,
-        default_value: default_value.0,
+        value: value.to_string(),
+        default_value: default_value.to_string(),
         required,
         sensitive,
     }

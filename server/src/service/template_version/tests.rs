@@ -11,7 +11,7 @@ async fn a_version_is_made_imported_and_made_a_template() {
         let (file, _) = upload(&deployment, &admin, &archive("a")).await.unwrap();
         let new = NewTemplateVersion {
             tags: [("env".to_owned(), "lab".to_owned())].into(),
-            user_variable_values: vec![("region".into(), Secret("north".into()))],
+            user_variable_values: vec![("region".into(), "north".into())],
             ..new_version(organization, &file)
         };
         let made = deployment.template_version_create(&admin, new.clone()).await.unwrap();
@@ -41,7 +41,7 @@ async fn a_version_is_made_imported_and_made_a_template() {
         let read = deployment.template_version_get(&admin, &id).await.unwrap();
         assert_eq!((read.version.readme.as_str(), read.job.job.status), ("# Hi", Status::Succeeded));
         let variables = deployment.template_version_variables(&admin, &id).await.unwrap();
-        let values: Vec<_> = variables.iter().map(|v| (v.value.0.as_str(), v.default_value.0.as_str())).collect();
+        let values: Vec<_> = variables.iter().map(|v| (&*v.value, &*v.default_value)).collect();
         assert_eq!(values, [("north", "south"), (REDACTED, REDACTED)]);
 
         let template = deployment.template_create(&admin, new_template(organization, "k8s", &made)).await.unwrap();
@@ -82,12 +82,19 @@ async fn all_that_is_wrong_is_told_at_once() {
             storage_method: "disk".into(),
             provisioner: "shell".into(),
             tags: [(String::new(), String::new())].into(),
-            user_variable_values: vec![("a".into(), Secret("1".into())), ("a".into(), Secret("2".into()))],
+            user_variable_values: vec![("a".into(), "1".into()), ("a".into(), "2".into())],
             ..NewTemplateVersion::default()
         };
         let fields = violated(deployment.template_version_create(&owner, wrong).await);
         let expected = "name message template_id storage_method file_id provisioner tags user_variable_values";
         assert_eq!(fields.join(" "), expected);
+        let value = |n: usize, value: &str| (n.to_string(), Secret::from(value));
+        let many = (0..1001).map(|n| value(n, "")).collect();
+        for values in [many, vec![value(0, &"v".repeat(512 * 1024))]] {
+            let wrong = NewTemplateVersion { user_variable_values: values, ..new_version(organization, "") };
+            let fields = violated(deployment.template_version_create(&owner, wrong).await);
+            assert_eq!(fields, ["file_id", "user_variable_values"]);
+        }
         let example = NewTemplateVersion { example_id: "docker".into(), ..new_version(organization, "") };
         assert_eq!(violated(deployment.template_version_create(&owner, example).await), ["example_id"]);
     }
@@ -168,5 +175,35 @@ async fn a_template_name_is_taken_once_and_wishes_that_are_not_served_are_named(
         };
         let fields = violated(deployment.template_create(&owner, wrong).await);
         assert_eq!(fields, ["name", "display_name", "description", "template_version_id", "default_ttl_ms"]);
+    }
+}
+
+#[tokio::test]
+async fn what_no_message_can_hold_fails_the_job() {
+    use crate::dispatch::assignment::Assemble as _;
+    use crate::domain::job::Claimed;
+    for (deployment, owner) in deployments().await {
+        let organization = deployment.organization(&owner, "data").await;
+        let version = deployment.version(&owner, organization).await;
+        let hold = deployment.claim(version.version.job_id).await;
+        let variable = |name: &str| crate::domain::job::Variable {
+            name: name.into(),
+            description: String::new(),
+            kind: "string".into(),
+            default_value: "x".repeat(600 * 1024),
+            required: false,
+            sensitive: false,
+        };
+        let discovery = Discovery { readme: String::new(), variables: vec![variable("a"), variable("b")] };
+        deployment.dispatcher.queue().discovered(&hold, &discovery).await.unwrap();
+        deployment.finish(&hold, &crate::service::template::testing::report(Outcome::Succeeded)).await;
+        let template = deployment.template_create(&owner, new_template(organization, "big", &version)).await.unwrap();
+        let new = crate::service::template::testing::new_workspace(&template, "dev");
+        let workspace = deployment.workspace_create(&owner, new).await.unwrap();
+        let hold = deployment.claim(workspace.latest_build.build.job_id).await;
+        let assembler = crate::service::assignment::Assembler::new(deployment.store.clone(), Default::default());
+        let claimed = Claimed { hold, worker: crate::domain::id::DaemonId::new(), attempt: 1 };
+        let reason = assembler.assemble(&[claimed]).await.unwrap().remove(0).unwrap_err();
+        assert!(reason.contains("1 MiB"), "{reason}");
     }
 }
