@@ -16,6 +16,12 @@ pub fn check(text: &str) -> Rule {
     if text.len() <= 254 && local_fits && domain_fits { Ok(()) } else { Err(RULE) }
 }
 
+/// As it is stored: in lower case.
+#[must_use]
+pub fn canonical(text: &str) -> String {
+    text.to_ascii_lowercase()
+}
+
 fn in_atom(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
 }

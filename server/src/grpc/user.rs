@@ -24,8 +24,8 @@ impl UserService for Api {
         &self,
         request: Request<CreateFirstUserRequest>,
     ) -> Result<Response<CreateFirstUserResponse>, Status> {
-        let (_, m) = parts(request)?;
-        let created = self.0.first_user_create(convert::new_first_user(m)).await;
+        let (caller, m) = parts(request)?;
+        let created = self.0.first_user_create(&caller, convert::new_first_user(m)).await;
         let (user_id, organization_id) = created.map_err(status::of)?;
         let reply =
             CreateFirstUserResponse { user_id: user_id.to_string(), organization_id: organization_id.to_string() };

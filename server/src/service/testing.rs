@@ -54,7 +54,7 @@ pub(crate) async fn empty_deployments() -> Vec<Deployment> {
 pub(crate) async fn deployments() -> Vec<(Deployment, Caller)> {
     let mut deployments = Vec::new();
     for deployment in empty_deployments().await {
-        let (user_id, _) = deployment.first_user_create(first_user("owner")).await.unwrap();
+        let (user_id, _) = deployment.first_user_create(&anonymous(), first_user("owner")).await.unwrap();
         let caller = deployment.caller(user_id).await;
         deployments.push((deployment, caller));
     }

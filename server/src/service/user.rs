@@ -71,7 +71,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::FirstUserExists`] when there is one, [`Error::Invalid`] when a rule is broken.
-    pub async fn first_user_create(&self, new: NewFirstUser) -> Result<(UserId, OrganizationId)> {
+    pub async fn first_user_create(&self, caller: &Caller, new: NewFirstUser) -> Result<(UserId, OrganizationId)> {
+        tracing::info!(address = ?caller.address, request = %caller.request_id, "the first user is asked for");
         // Asked before the costly hash, because anybody may call this.
         if store::user::any(&self.store).await? {
             return Err(Error::FirstUserExists);
@@ -91,7 +92,7 @@ impl Service {
         let user = user_account::Model {
             id: user_id,
             username: new.username,
-            email: new.email,
+            email: email::canonical(&new.email),
             name: new.name,
             avatar_url: String::new(),
             password_hash,
@@ -149,7 +150,7 @@ impl Service {
         let user = user_account::Model {
             id: UserId::new(),
             username: new.username,
-            email: new.email,
+            email: email::canonical(&new.email),
             name: new.name,
             avatar_url: String::new(),
             password_hash,

@@ -23,7 +23,7 @@ async fn of_many_first_users_one_wins() {
         let mut race = JoinSet::new();
         for n in 0..32 {
             let service = deployment.service.clone();
-            race.spawn(async move { service.first_user_create(first_user(&format!("user{n}"))).await });
+            race.spawn(async move { service.first_user_create(&anonymous(), first_user(&format!("user{n}"))).await });
         }
         let results = race.join_all().await;
         let won: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
@@ -51,7 +51,7 @@ async fn a_first_user_must_keep_the_rules() {
             name: " x".into(),
             password: "password".into(),
         };
-        let error = deployment.first_user_create(bad).await.unwrap_err();
+        let error = deployment.first_user_create(&anonymous(), bad).await.unwrap_err();
         assert_eq!(fields(error), ["email", "username", "name", "password"]);
         assert!(matches!(deployment.first_user_get().await, Err(Error::NoFirstUser)));
     }
