@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::job_view::JobView;
 use super::{Caller, Service};
 use crate::domain::error::Kind;
-use crate::domain::id::{BuildId, JobId, OrganizationId, TemplateVersionId, UserId};
+use crate::domain::id::{JobId, OrganizationId, UserId};
 use crate::domain::job::{LogLine, Status};
 use crate::domain::permission::{Action, Object, Resource, authorize};
 use crate::domain::rule::Violations;
@@ -134,26 +134,8 @@ impl Service {
             return Err(Error::invalid("after", "must not be negative"));
         }
         let job = match (version.is_empty(), build.is_empty()) {
-            (false, true) => {
-                let id = TemplateVersionId::parse(version);
-                let id = id.ok_or_else(|| Error::invalid("template_version", "must be a UUID"))?;
-                let found = store::template_version::find(&self.store, id).await?;
-                let version = found.ok_or(Error::NotFound(Kind::TemplateVersion))?;
-                let object = Object::of(Resource::Template, version.organization_id);
-                authorize(subject, Action::Read, &object, Kind::TemplateVersion)?;
-                version.job_id
-            }
-            (true, false) => {
-                let id = BuildId::parse(build);
-                let id = id.ok_or_else(|| Error::invalid("workspace_build", "must be a UUID"))?;
-                let found = store::workspace_build::find(&self.store, id).await?;
-                let build = found.ok_or(Error::NotFound(Kind::Build))?;
-                let found = store::workspace::find(&self.store, build.workspace_id).await?;
-                let workspace = found.ok_or(Error::NotFound(Kind::Build))?;
-                let object = Object::of(Resource::Workspace, workspace.organization_id);
-                authorize(subject, Action::Read, &object.owned_by(workspace.owner_id), Kind::Build)?;
-                build.job_id
-            }
+            (false, true) => self.template_version_find(subject, version).await?.job_id,
+            (true, false) => self.build_find(subject, build).await?.0.job_id,
             (true, true) | (false, false) => {
                 let rule = "must be named, and no workspace_build, or the other way round";
                 return Err(Error::invalid("template_version", rule));

@@ -255,7 +255,11 @@ impl Service {
     }
 
     /// A build that the subject may read, and its workspace.
-    async fn build_find(&self, subject: &Subject, id: &str) -> Result<(workspace_build::Model, workspace::Model)> {
+    pub(super) async fn build_find(
+        &self,
+        subject: &Subject,
+        id: &str,
+    ) -> Result<(workspace_build::Model, workspace::Model)> {
         let id = BuildId::parse(id).ok_or_else(|| Error::invalid("workspace_build", "must be a UUID"))?;
         let build = store::workspace_build::find(&self.store, id).await?.ok_or(Error::NotFound(Kind::Build))?;
         let workspace = self.workspace_find(subject, &build.workspace_id.to_string()).await?;
