@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::RequestPartsExt as _;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use http::request::Parts;
-use orgplane_proto::context::ClientAddress;
+use orgplane_proto::context::{ClientAddress, RequestId};
 use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
@@ -17,10 +17,6 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::query::Query;
 use crate::{Gateway, auth};
-
-/// The id of a request: in the response's headers, the log, and the metadata of the calls made for it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RequestId(pub(crate) Uuid);
 
 /// A request without its body.
 #[derive(Debug)]
@@ -78,9 +74,7 @@ impl Call {
         if let Some(authorization) = &self.authorization {
             metadata.insert("authorization", authorization.clone());
         }
-        if let Ok(id) = self.request_id.0.to_string().parse() {
-            metadata.insert("x-request-id", id);
-        }
+        request.extensions_mut().insert(self.request_id);
         if let Some(address) = self.address {
             request.extensions_mut().insert(address);
         }

@@ -6,9 +6,9 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
+use orgplane_proto::context::RequestId;
 use uuid::Uuid;
 
-use crate::call::RequestId;
 use crate::error::Cause;
 
 const BUILD_VERSION: HeaderName = HeaderName::from_static("x-coder-build-version");

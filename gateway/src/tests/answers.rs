@@ -136,7 +136,7 @@ async fn calls_carry_token_request_id_address_and_deadline() {
     let answer = api.send(request.header("x-request-id", "forged").body(Body::empty()).unwrap()).await;
     let seen = api.fake.seen();
     assert_eq!(seen.metadata.get("authorization").unwrap(), "Bearer abc");
-    assert_eq!(seen.metadata.get("x-request-id").unwrap(), answer.headers["x-coder-request-id"].to_str().unwrap());
+    assert_eq!(seen.request_id.unwrap().0.to_string(), answer.headers["x-coder-request-id"].to_str().unwrap());
     assert!(seen.metadata.contains_key("grpc-timeout"));
     assert_eq!(seen.address.unwrap().0.to_string(), "192.0.2.7");
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use orgplane_proto::common::v1::{Chunk, Empty, Response as Message};
-use orgplane_proto::context::ClientAddress;
+use orgplane_proto::context::{ClientAddress, RequestId};
 use orgplane_proto::identity::v1::session_service_server::{SessionService, SessionServiceServer};
 use orgplane_proto::identity::v1::*;
 use orgplane_proto::organization::v1::organization_service_server::{OrganizationService, OrganizationServiceServer};
@@ -41,6 +41,7 @@ pub(super) struct Seen {
     message: Box<dyn Any + Send>,
     pub(super) metadata: MetadataMap,
     pub(super) address: Option<ClientAddress>,
+    pub(super) request_id: Option<RequestId>,
 }
 
 impl Seen {
@@ -97,7 +98,8 @@ impl Fake {
         let delay = *self.delay.lock().unwrap();
         let (metadata, extensions, message) = request.into_parts();
         let address = extensions.get().copied();
-        self.seen.lock().unwrap().push(Seen { message: Box::new(message), metadata, address });
+        let request_id = extensions.get().copied();
+        self.seen.lock().unwrap().push(Seen { message: Box::new(message), metadata, address, request_id });
         tokio::time::sleep(delay).await;
         self.take()
     }
@@ -181,7 +183,8 @@ struct Guard(Fake, bool);
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.1 {
-            let dropped = Seen { message: Box::new("dropped"), metadata: MetadataMap::new(), address: None };
+            let dropped =
+                Seen { message: Box::new("dropped"), metadata: MetadataMap::new(), address: None, request_id: None };
             self.0.seen.lock().unwrap().push(dropped);
         }
     }

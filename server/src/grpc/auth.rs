@@ -11,14 +11,14 @@ use axum::middleware::Next;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use orgplane_proto::PUBLIC_METHODS;
-use orgplane_proto::context::ClientAddress;
+use orgplane_proto::context::{ClientAddress, RequestId};
 use tonic::Status;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{deadline, status};
 use crate::domain::error::Credential;
-use crate::domain::{Error, Result, id};
+use crate::domain::{Error, Result};
 use crate::service::{Actor, Caller, Service};
 
 const REQUEST_ID: &str = "x-request-id";
@@ -36,7 +36,7 @@ pub(crate) async fn layer(
     mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
-    let request_id = request_id(request.headers());
+    let request_id = request_id(request.extensions());
     let span = tracing::info_span!("grpc", %request_id, method = request.uri().path());
     let deadline = deadline::of(request.headers());
     let call = deadline::within(deadline, async {
@@ -86,9 +86,10 @@ fn bearer(headers: &HeaderMap, missing: Credential, malformed: Credential) -> Re
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(malformed()) }
 }
 
-fn request_id(headers: &HeaderMap) -> Uuid {
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).and_then(id::parse_hyphenated);
-    given.unwrap_or_else(Uuid::now_v7)
+/// The one that the gateway of this process gave, else a fresh one: what a peer writes into its metadata names no request
+/// in our logs.
+fn request_id(extensions: &http::Extensions) -> Uuid {
+    extensions.get::<RequestId>().map_or_else(Uuid::now_v7, |id| id.0)
 }
 
 fn address(extensions: &http::Extensions) -> Option<IpAddr> {
@@ -127,13 +128,11 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_a_uuid_or_made() {
-        let mut map = HeaderMap::new();
-        assert_ne!(request_id(&map), request_id(&map));
+    fn a_request_id_is_the_gateways_or_made() {
+        let mut extensions = http::Extensions::new();
+        assert_ne!(request_id(&extensions), request_id(&extensions));
         let id = Uuid::now_v7();
-        map.insert(REQUEST_ID, id.to_string().parse().unwrap());
-        assert_eq!(request_id(&map), id);
-        map.insert(REQUEST_ID, "mine".parse().unwrap());
-        assert_ne!(request_id(&map).to_string(), "mine");
+        extensions.insert(RequestId(id));
+        assert_eq!(request_id(&extensions), id);
     }
 }

@@ -169,12 +169,13 @@ async fn a_panic_ends_its_call_only() {
         let router = routes.layer(from_fn_with_state(deployment.service.clone(), auth::layer));
         let mut users = UserServiceClient::new(transport(&router));
         let mut request = Request::new(GetFirstUserRequest {});
-        let id = uuid::Uuid::now_v7().to_string();
-        request.metadata_mut().insert("x-request-id", id.parse().unwrap());
+        let id = uuid::Uuid::now_v7();
+        request.extensions_mut().insert(orgplane_proto::context::RequestId(id));
+        request.metadata_mut().insert("x-request-id", uuid::Uuid::now_v7().to_string().parse().unwrap());
         let status = users.get_first_user(request).await.unwrap_err();
         assert_eq!(status.code(), Code::Internal);
         assert!(!status.message().contains("panic"));
-        assert_eq!(status.metadata().get("x-request-id").unwrap().to_str().unwrap(), id);
+        assert_eq!(status.metadata().get("x-request-id").unwrap().to_str().unwrap(), id.to_string());
     }
 }
 
