@@ -183,14 +183,19 @@ impl Dispatcher {
         self.registry.check_name(organization, name, instance)
     }
 
-    /// Adds a session with the jobs that its daemon still has; an earlier one of the same daemon is superseded.
+    /// Adds a session with the jobs that its daemon says it has; an earlier one of the same daemon is superseded. From
+    /// now on it is told of cancels, but it gets nothing before it is opened.
     ///
     /// # Errors
     /// [`ProtocolFault::NameInUse`].
     pub fn attach(&self, identity: Identity, holds: Vec<Hold>) -> Result<(SessionId, Outbox)> {
-        let attached = self.registry.attach(identity, holds)?;
+        self.registry.attach(identity, holds)
+    }
+
+    /// Gives a session jobs from now on. Of those that its daemon said it has it hasn't the lost ones.
+    pub fn open(&self, id: SessionId, lost: &[Hold]) {
+        self.registry.with(id, |session| session.open(lost));
         self.wake();
-        Ok(attached)
     }
 
     /// Removes a session. Its leases go on until they lapse or its daemon comes back.

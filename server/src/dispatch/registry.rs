@@ -136,10 +136,10 @@ impl Registry {
         slots.into_iter().map(|(_, _, identity)| slot(identity)).collect()
     }
 
-    /// Notes that a daemon got a job; false when it left in the meantime.
+    /// Notes that a daemon got a job; false when it left in the meantime, or came back and is asked what it has.
     pub(super) fn give(&self, claimed: &Claimed) -> bool {
         let mut inner = self.lock();
-        match inner.sessions.get_mut(&claimed.worker).filter(|session| !session.is_over()) {
+        match inner.sessions.get_mut(&claimed.worker).filter(|session| session.is_open()) {
             Some(session) => {
                 session.give(claimed);
                 true
@@ -205,7 +205,7 @@ impl Registry {
     pub(super) fn round(&self) -> Round {
         let mut round = Round::default();
         for (daemon, session) in &mut self.lock().sessions {
-            if session.take_heard() && !session.is_over() {
+            if session.is_open() && session.take_heard() {
                 round.heard.push(SessionId { daemon: *daemon, serial: session.serial });
                 round.holds.extend(session.live());
             }

@@ -97,6 +97,8 @@ enum Grip {
 pub(super) struct Session {
     pub(super) identity: Identity,
     pub(super) serial: u64,
+    /// What its daemon brought along is known; it gets jobs from then on.
+    open: bool,
     holds: HashMap<JobId, (LeaseId, Grip)>,
     /// Jobs at a time by its own last word.
     limit: u32,
@@ -126,6 +128,7 @@ impl Session {
             limit: identity.capacity,
             identity,
             serial,
+            open: false,
             holds: holds.into_iter().map(|hold| (hold.job, (hold.lease, Grip::Live))).collect(),
             draining: false,
             backed_off_until: None,
@@ -163,6 +166,19 @@ impl Session {
         self.end.is_cancelled()
     }
 
+    /// Its daemon has none of these jobs any more, and all others that it brought along.
+    pub(super) fn open(&mut self, lost: &[Hold]) {
+        for hold in lost {
+            self.forget(hold);
+        }
+        self.open = true;
+    }
+
+    /// Whether jobs can be given to it, and leases be kept for it.
+    pub(super) fn is_open(&self) -> bool {
+        self.open && !self.is_over()
+    }
+
     pub(super) fn hear(&mut self) {
         self.heard_at = Instant::now();
         self.heard = true;
@@ -186,7 +202,7 @@ impl Session {
     /// Jobs that it may be given now.
     pub(super) fn free(&self, contact_lost_after: Duration) -> u32 {
         let backed_off = self.backed_off_until.is_some_and(|until| Instant::now() < until);
-        if self.draining || backed_off || self.is_over() || self.is_silent(contact_lost_after) {
+        if self.draining || backed_off || !self.is_open() || self.is_silent(contact_lost_after) {
             return 0;
         }
         self.limit.min(self.identity.capacity).saturating_sub(self.busy())

@@ -1,10 +1,10 @@
 //! Daemons' sessions: registering, and the bytes beside the stream.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Caller, KeyIdentity, Service};
-use crate::dispatch::SessionId;
 use crate::dispatch::session::{Command, Identity, Outbox};
+use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Credential, Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, OrganizationId};
@@ -13,7 +13,7 @@ use crate::domain::rule::is_hidden;
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result};
 use crate::store;
-use crate::store::entity::provisioner_daemon::Engines;
+use crate::store::entity::provisioner_daemon::{self, Engines};
 use crate::store::provisioner_daemon::Registration;
 
 /// Characters of a daemon's texts.
@@ -73,6 +73,21 @@ fn check_text(field: &'static str, text: &str, limit: usize) -> Result<()> {
     Ok(())
 }
 
+/// A session that isn't opened yet: whatever ends this before it is, ends the session too.
+struct Opening<'a> {
+    dispatcher: &'a Dispatcher,
+    session: SessionId,
+    opened: bool,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if !self.opened {
+            self.dispatcher.detach(self.session);
+        }
+    }
+}
+
 impl Service {
     /// Opens a daemon's session. Nothing is written for one that breaks the protocol.
     ///
@@ -89,29 +104,7 @@ impl Service {
             return Err(Error::Protocol(ProtocolFault::WrongOrganization(expected.clone())));
         }
         self.dispatcher.check_name(organization.id, &hello.name, &hello.instance)?;
-        let key_row = store::provisioner_key::find(&self.store, key.key_id).await?;
-        let key_row = key_row.ok_or(Error::Unauthenticated(Credential::KeyUnknown))?;
-        let tags = Tags::of_key(&key_row.tags.0);
-        let tx = self.store.begin().await?;
-        let registration = Registration {
-            organization_id: organization.id,
-            key_id: key.key_id,
-            name: hello.name.clone(),
-            instance_id: hello.instance.clone(),
-            version: hello.version,
-            protocol_version: hello.protocol_version,
-            engines: Engines(engines.clone()),
-            tags: tags.clone(),
-            capacity: i32::try_from(hello.capacity).map_err(Error::internal)?,
-        };
-        let before = store::provisioner_daemon::instance_of(&tx, organization.id, &hello.name).await?;
-        let daemon = store::provisioner_daemon::upsert(&tx, registration).await?;
-        tx.commit().await?;
-        if before.as_ref() == Some(&hello.instance) {
-            self.take_back_unseen(daemon.id, &hello.held).await?;
-        }
-        let resumed = self.dispatcher.queue().resume(organization.id, &hello.held).await?;
-        let lost = hello.held.into_iter().filter(|hold| !resumed.iter().any(|job| job.hold == *hold)).collect();
+        let (daemon, came_back) = self.register(key, &hello, Engines(engines.clone())).await?;
         let identity = Identity {
             daemon: daemon.id,
             organization: organization.id,
@@ -120,21 +113,70 @@ impl Service {
             name: hello.name,
             instance: hello.instance,
             engines,
-            tags: tags.clone(),
+            tags: daemon.tags.clone(),
             capacity: hello.capacity,
         };
-        let going_on = resumed.iter().map(|job| job.hold.clone()).collect();
-        let (session, outbox) = self.dispatcher.attach(identity, going_on)?;
+        let (session, outbox) = self.dispatcher.attach(identity, hello.held.clone())?;
+        let mut opening = Opening { dispatcher: &self.dispatcher, session, opened: false };
+        // Until here nobody would have told this session that its key was revoked.
+        if !store::provisioner_daemon::ended_secrets(&self.store, &[key.secret_id]).await?.is_empty() {
+            return Err(Error::Unauthenticated(Credential::KeyRevoked));
+        }
+        // From here on nothing is given to the session before this one.
+        if came_back {
+            self.take_back_unseen(daemon.id, &hello.held).await?;
+        }
+        let resumed = self.dispatcher.queue().resume(organization.id, &hello.held).await?;
+        let goes_on: HashSet<_> = resumed.iter().map(|job| &job.hold).collect();
+        let lost: Vec<_> = hello.held.into_iter().filter(|hold| !goes_on.contains(hold)).collect();
+        self.dispatcher.open(session, &lost);
+        opening.opened = true;
         Ok(Welcome {
             session,
             outbox,
             daemon: daemon.id,
             organization: organization.id,
             organization_name: organization.name,
-            tags,
+            tags: daemon.tags,
             resumed,
             lost,
         })
+    }
+
+    /// Stores a daemon that connects; whether it is one that was here before.
+    async fn register(
+        &self,
+        key: &KeyIdentity,
+        hello: &Hello,
+        engines: Engines,
+    ) -> Result<(provisioner_daemon::Model, bool)> {
+        let unknown = || Error::Unauthenticated(Credential::KeyUnknown);
+        let tx = self.store.begin().await?;
+        let key_row = store::provisioner_key::find(&tx, key.key_id).await?.ok_or_else(unknown)?;
+        let before = store::provisioner_daemon::instance_of(&tx, key.organization_id, &hello.name).await?;
+        let registration = Registration {
+            organization_id: key.organization_id,
+            key_id: key.key_id,
+            name: hello.name.clone(),
+            instance_id: hello.instance.clone(),
+            version: hello.version.clone(),
+            protocol_version: hello.protocol_version.clone(),
+            engines,
+            tags: Tags::of_key(&key_row.tags.0),
+            capacity: i32::try_from(hello.capacity).map_err(Error::internal)?,
+        };
+        match store::provisioner_daemon::upsert(&tx, registration).await {
+            Ok(daemon) => {
+                tx.commit().await?;
+                Ok((daemon, before.as_ref() == Some(&hello.instance)))
+            }
+            Err(error) => {
+                drop(tx);
+                // It fails as well when the key was deleted since it was read.
+                let key_row = store::provisioner_key::find(&self.store, key.key_id).await?;
+                Err(if key_row.is_some() { error } else { unknown() })
+            }
+        }
     }
 
     /// A daemon that comes back names all jobs that it has. What was given to it and isn't among them was lost on the way:

@@ -91,6 +91,12 @@ impl Bench {
     }
 
     fn worker(&self, organization: OrganizationId, names: &str, capacity: u32) -> Worker {
+        let worker = self.attached(organization, names, capacity);
+        self.dispatcher.open(worker.session, &[]);
+        worker
+    }
+
+    fn attached(&self, organization: OrganizationId, names: &str, capacity: u32) -> Worker {
         let daemon = DaemonId::new();
         let identity = Identity {
             daemon,
@@ -158,6 +164,18 @@ async fn the_daemon_with_the_fewest_extra_tags_gets_it() {
     let untagged = bench.job("");
     bench.pass().await;
     assert_eq!(plain.assigned()[0].job, untagged);
+}
+
+#[tokio::test]
+async fn nobody_gets_a_job_before_it_is_known_what_they_have() {
+    let bench = Bench::new();
+    let mut one = bench.attached(bench.organization, "", 1);
+    let job = bench.job("");
+    bench.pass().await;
+    assert_eq!(bench.queue.status(job).unwrap(), (Status::Pending, None));
+    bench.dispatcher.open(one.session, &[]);
+    bench.pass().await;
+    assert_eq!(one.assigned()[0].job, job);
 }
 
 #[tokio::test]
