@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{heartbeat, lease_reaper};
+use crate::background::{heartbeat, key_watch, lease_reaper};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::sql::SqlQueue;
 use crate::grpc;
@@ -67,5 +67,6 @@ pub(crate) fn start_work(service: &Service, stop: &CancellationToken) {
     let handing_out = (dispatcher.clone(), stop.clone());
     tokio::spawn(async move { handing_out.0.run(&assembler, handing_out.1).await });
     tokio::spawn(heartbeat::run(store.clone(), dispatcher.clone(), options.heartbeat, stop.clone()));
+    tokio::spawn(key_watch::run(store.clone(), dispatcher.clone(), stop.clone()));
     tokio::spawn(lease_reaper::run(store.clone(), dispatcher.clone(), options.clone(), stop.clone()));
 }

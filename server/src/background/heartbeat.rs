@@ -1,5 +1,4 @@
-//! Keeps the leases and the last sign of connected daemons, all in one statement each; ends the sessions of keys that were
-//! revoked elsewhere or have expired.
+//! Keeps the leases and the last sign of connected daemons, all in one statement each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,10 +32,6 @@ async fn pass(store: &Store, dispatcher: &Dispatcher) -> Result<()> {
         let tx = store.begin().await?;
         store::provisioner_daemon::touch(&tx, &heard).await?;
         tx.commit().await?;
-    }
-    let secrets = dispatcher.secrets();
-    for secret in store::provisioner_daemon::ended_secrets(store, &secrets).await? {
-        dispatcher.secret_ended(secret);
     }
     Ok(())
 }

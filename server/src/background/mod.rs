@@ -2,4 +2,5 @@
 //! normal course run the same code.
 
 pub mod heartbeat;
+pub mod key_watch;
 pub mod lease_reaper;

@@ -20,13 +20,15 @@ use crate::app;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::sql::SqlQueue;
 use crate::dispatch::testing::{self, ARCHIVE, Ground};
-use crate::domain::Timestamp;
+use crate::domain::error::Credential;
 use crate::domain::id::{BuildId, JobId, ProvisionerKeyId, ProvisionerKeySecretId, TemplateVersionId};
 use crate::domain::job::{Input, Status as JobStatus};
 use crate::domain::provisioner_key::{KeyTags, ProvisionerKey};
 use crate::domain::tags::Tags;
+use crate::domain::{Error, Timestamp};
 use crate::options::Provisioners;
 use crate::service::Service;
+use crate::service::daemon_session::Hello;
 use crate::store::entity::{provisioner_job, provisioner_key, provisioner_key_secret};
 use crate::store::testing::{TestStore, stores};
 use crate::store::{self, Access as _, blob};
@@ -404,7 +406,7 @@ async fn a_canceled_job_is_told_in_under_a_second() {
 
 #[tokio::test]
 async fn a_revoked_key_ends_its_sessions_in_under_a_second() {
-    let bench = bench(|_| {}).await;
+    let bench = bench(|options| options.heartbeat = Duration::from_secs(60)).await;
     let (mut session, _) = bench.session(register("one")).await;
     let revoked = Instant::now();
     bench.service.dispatcher.key_revoked(bench.key_id);
@@ -414,14 +416,42 @@ async fn a_revoked_key_ends_its_sessions_in_under_a_second() {
     assert_eq!(session.end().await.code(), Code::Unauthenticated);
     assert!(revoked.elapsed() < Duration::from_secs(1));
 
-    // Revoked behind this server's back, it is found at the next heartbeat.
+    // Revoked behind this server's back, it is found soon.
     let (mut session, _) = bench.session(register("one")).await;
+    let revoked = Instant::now();
     let tx = bench.service.store.begin().await.unwrap();
     tx.execute("UPDATE provisioner_key_secret SET revoked_at = 1", []).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(session.end().await.code(), Code::Unauthenticated);
+    assert!(revoked.elapsed() < Duration::from_secs(3), "long before the next heartbeat");
     let refused = bench.open(Daemon::Register(register("one"))).await.err().unwrap();
     assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_key_that_ends_while_its_daemon_registers_opens_no_session() {
+    let bench = bench(|_| {}).await;
+    let key = bench.service.provisioner_key_authenticate(&bench.key).await.unwrap();
+    let hello = || Hello {
+        instance: "instance".into(),
+        name: "one".into(),
+        version: "1".into(),
+        protocol_version: PROTOCOL_VERSION.into(),
+        engines: vec!["echo".into()],
+        capacity: 1,
+        ..Hello::default()
+    };
+    for (end, expected) in [
+        ("UPDATE provisioner_key_secret SET revoked_at = 1", Credential::KeyRevoked),
+        ("DELETE FROM provisioner_key", Credential::KeyUnknown),
+    ] {
+        let tx = bench.service.store.begin().await.unwrap();
+        tx.execute(end, []).await.unwrap();
+        tx.commit().await.unwrap();
+        let refused = bench.service.daemon_connect(&key, hello()).await;
+        assert!(matches!(refused, Err(Error::Unauthenticated(credential)) if credential == expected), "{end}");
+        assert!(bench.service.dispatcher.secrets().is_empty(), "no session is left behind");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,37 @@
+//! Ends the sessions of keys that have expired, or were revoked or deleted elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::Dispatcher;
+use crate::domain::Result;
+use crate::store::{self, Store};
+
+/// A key that ended is good for no longer than this.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs until stopped.
+pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = pass(&store, &dispatcher).await {
+            tracing::warn!(error = %error, "can't look for ended provisioner keys now");
+        }
+    }
+}
+
+async fn pass(store: &Store, dispatcher: &Dispatcher) -> Result<()> {
+    let secrets = dispatcher.secrets();
+    for secret in store::provisioner_daemon::ended_secrets(store, &secrets).await? {
+        dispatcher.secret_ended(secret);
+    }
+    Ok(())
+}
