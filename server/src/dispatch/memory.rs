@@ -285,8 +285,8 @@ impl JobQueue for MemoryQueue {
         let own = |entry: &&mut Entry| entry.what.organization == organization;
         let Some(entry) = jobs.get_mut(&hold.job).filter(own) else { return Ok(Finished::Lost) };
         let event = Event::ResultReported(hold.lease.clone(), report.outcome);
-        let Ok((state, effects)) = entry.state.after(&event, self.rules()) else { return Ok(Finished::Lost) };
-        if effects.contains(&Effect::ConfirmAgain) {
+        let Ok((state, effect)) = entry.state.after(&event, self.rules()) else { return Ok(Finished::Lost) };
+        if effect == Some(Effect::ConfirmAgain) {
             return Ok(Finished::Already);
         }
         let stored = entry.next_line - 1;
@@ -328,9 +328,9 @@ impl JobQueue for MemoryQueue {
         let (mut jobs, now) = (self.lock(), Instant::now());
         let mut reaped = Vec::new();
         for (id, entry) in jobs.iter_mut().filter(|(_, e)| e.state.status.is_leased() && e.expires < now) {
-            let Ok((state, effects)) = entry.state.after(&Event::LeaseLapsed, self.rules()) else { continue };
+            let Ok((state, effect)) = entry.state.after(&Event::LeaseLapsed, self.rules()) else { continue };
             entry.state = state;
-            if effects.iter().any(|effect| matches!(effect, Effect::NoteLost | Effect::NoteRequeued)) {
+            if matches!(effect, Some(Effect::NoteLost | Effect::NoteRequeued)) {
                 entry.next_line += 1;
             }
             reaped.push(Reaped { job: *id, status: entry.state.status });

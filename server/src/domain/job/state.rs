@@ -26,19 +26,13 @@ pub struct Rules {
     pub max_attempts: i32,
 }
 
-/// What else has to be done.
+/// What else has to be done with it, where the new state alone doesn't say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Look for a daemon.
-    WakeDispatcher,
-    /// Tell the daemon that has it to stop.
-    TellWorker,
     /// It was lost and will be tried again: say so in the log.
     NoteRequeued,
     /// It was lost for good: say so in the log.
     NoteLost,
-    /// It has ended: followers are told.
-    AnnounceEnd,
     /// The result was taken before: only confirm it.
     ConfirmAgain,
 }
@@ -84,7 +78,7 @@ impl State {
     ///
     /// # Errors
     /// When the event can't happen to it; the state stays what it is.
-    pub fn after(&self, event: &Event, rules: Rules) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+    pub fn after(&self, event: &Event, rules: Rules) -> Result<(Self, Option<Effect>), InvalidTransition> {
         match event {
             Event::Claimed(lease) => self.claimed(lease),
             Event::Permitted(lease) => self.permitted(lease, rules),
@@ -95,25 +89,25 @@ impl State {
         }
     }
 
-    fn claimed(&self, lease: &LeaseId) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+    fn claimed(&self, lease: &LeaseId) -> Result<(Self, Option<Effect>), InvalidTransition> {
         match self.status {
             Status::Pending => {
                 let lease = Some(Lease { id: lease.clone(), permitted_at: None });
-                Ok((Self { status: Status::Running, attempt: self.attempt + 1, lease, ..*self }, vec![]))
+                Ok((Self { status: Status::Running, attempt: self.attempt + 1, lease, ..*self }, None))
             }
             Status::Running | Status::Canceling => Err(InvalidTransition::NotPending),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
     }
 
-    fn permitted(&self, lease: &LeaseId, rules: Rules) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+    fn permitted(&self, lease: &LeaseId, rules: Rules) -> Result<(Self, Option<Effect>), InvalidTransition> {
         let held = self.held(lease)?;
         match self.status {
             // Asked again after an answer was lost: the first permit stands.
             Status::Running => {
                 let permitted_at = Some(held.permitted_at.unwrap_or(rules.now));
                 let lease = Some(Lease { id: held.id.clone(), permitted_at });
-                Ok((Self { lease, ..self.clone() }, vec![]))
+                Ok((Self { lease, ..self.clone() }, None))
             }
             Status::Canceling => Err(InvalidTransition::Canceling),
             Status::Pending => Err(InvalidTransition::LeaseLost),
@@ -121,16 +115,16 @@ impl State {
         }
     }
 
-    fn cancel_requested(&self) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+    fn cancel_requested(&self) -> Result<(Self, Option<Effect>), InvalidTransition> {
         match self.status {
-            Status::Pending => Ok((Self { status: Status::Canceled, lease: None, ..*self }, vec![Effect::AnnounceEnd])),
-            Status::Running => Ok((Self { status: Status::Canceling, ..self.clone() }, vec![Effect::TellWorker])),
+            Status::Pending => Ok((Self { status: Status::Canceled, lease: None, ..*self }, None)),
+            Status::Running => Ok((Self { status: Status::Canceling, ..self.clone() }, None)),
             Status::Canceling => Err(InvalidTransition::Canceling),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
     }
 
-    fn result_reported(&self, lease: &LeaseId, outcome: Outcome) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+    fn result_reported(&self, lease: &LeaseId, outcome: Outcome) -> Result<(Self, Option<Effect>), InvalidTransition> {
         self.held(lease)?;
         match self.status {
             Status::Running | Status::Canceling => {
@@ -139,48 +133,39 @@ impl State {
                     Outcome::Failed | Outcome::Lost => Status::Failed,
                     Outcome::Canceled => Status::Canceled,
                 };
-                Ok((Self { status, ..self.clone() }, vec![Effect::AnnounceEnd]))
+                Ok((Self { status, ..self.clone() }, None))
             }
-            Status::Succeeded | Status::Failed | Status::Canceled => Ok((self.clone(), vec![Effect::ConfirmAgain])),
+            Status::Succeeded | Status::Failed | Status::Canceled => Ok((self.clone(), Some(Effect::ConfirmAgain))),
             Status::Pending => Err(InvalidTransition::LeaseLost),
         }
     }
 
-    fn lease_lapsed(&self, rules: Rules) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+    fn lease_lapsed(&self, rules: Rules) -> Result<(Self, Option<Effect>), InvalidTransition> {
         let permitted = self.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
         let losses = self.losses + 1;
         match self.status {
-            Status::Running if permitted || losses >= rules.max_attempts => Ok((
-                Self { status: Status::Failed, losses, lease: None, ..*self },
-                vec![Effect::NoteLost, Effect::AnnounceEnd],
-            )),
-            Status::Running => Ok((
-                Self { status: Status::Pending, losses, lease: None, ..*self },
-                vec![Effect::NoteRequeued, Effect::WakeDispatcher],
-            )),
-            Status::Canceling if permitted => Ok((
-                Self { status: Status::Failed, losses, lease: None, ..*self },
-                vec![Effect::NoteLost, Effect::AnnounceEnd],
-            )),
-            // Nothing was changed, and it should stop: it has.
-            Status::Canceling => {
-                Ok((Self { status: Status::Canceled, losses, lease: None, ..*self }, vec![Effect::AnnounceEnd]))
+            Status::Running if permitted || losses >= rules.max_attempts => {
+                Ok((Self { status: Status::Failed, losses, lease: None, ..*self }, Some(Effect::NoteLost)))
             }
+            Status::Running => {
+                Ok((Self { status: Status::Pending, losses, lease: None, ..*self }, Some(Effect::NoteRequeued)))
+            }
+            Status::Canceling if permitted => {
+                Ok((Self { status: Status::Failed, losses, lease: None, ..*self }, Some(Effect::NoteLost)))
+            }
+            // Nothing was changed, and it should stop: it has.
+            Status::Canceling => Ok((Self { status: Status::Canceled, losses, lease: None, ..*self }, None)),
             Status::Pending => Err(InvalidTransition::LeaseLost),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
     }
 
-    fn gave_back(&self, lease: &LeaseId) -> Result<(Self, Vec<Effect>), InvalidTransition> {
+    fn gave_back(&self, lease: &LeaseId) -> Result<(Self, Option<Effect>), InvalidTransition> {
         let held = self.held(lease)?;
         match self.status {
             Status::Running | Status::Canceling if held.permitted_at.is_some() => Err(InvalidTransition::Permitted),
-            Status::Running => {
-                Ok((Self { status: Status::Pending, lease: None, ..*self }, vec![Effect::WakeDispatcher]))
-            }
-            Status::Canceling => {
-                Ok((Self { status: Status::Canceled, lease: None, ..*self }, vec![Effect::AnnounceEnd]))
-            }
+            Status::Running => Ok((Self { status: Status::Pending, lease: None, ..*self }, None)),
+            Status::Canceling => Ok((Self { status: Status::Canceled, lease: None, ..*self }, None)),
             Status::Pending => Err(InvalidTransition::LeaseLost),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
@@ -224,10 +209,10 @@ mod tests {
             let mut state = State::NEW;
             let mut permitted = false;
             for event in events {
-                let Ok((next, effects)) = state.after(&event, RULES) else { continue };
+                let Ok((next, effect)) = state.after(&event, RULES) else { continue };
                 if state.status.is_ended() {
                     prop_assert_eq!(&next, &state, "an end is final");
-                    prop_assert_eq!(&effects, &vec![Effect::ConfirmAgain]);
+                    prop_assert_eq!(effect, Some(Effect::ConfirmAgain));
                 }
                 if next.status.is_leased() {
                     prop_assert!(next.lease.is_some(), "who has it has a lease");
@@ -239,10 +224,6 @@ mod tests {
                 permitted |= next.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
                 prop_assert!(next.losses <= RULES.max_attempts);
                 prop_assert!(next.attempt >= state.attempt);
-                prop_assert_eq!(
-                    !state.status.is_ended() && next.status.is_ended(),
-                    effects.contains(&Effect::AnnounceEnd)
-                );
                 state = next;
             }
         }

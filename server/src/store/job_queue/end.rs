@@ -46,8 +46,8 @@ async fn end(
     let Some(job) = job else { return Ok(Finished::Lost) };
     let rules = Rules { now: now(tx).await?, max_attempts: terms.max_attempts };
     let event = Event::ResultReported(hold.lease.clone(), report.outcome);
-    let Ok((state, effects)) = job.state().after(&event, rules) else { return Ok(Finished::Lost) };
-    if effects.contains(&Effect::ConfirmAgain) {
+    let Ok((state, effect)) = job.state().after(&event, rules) else { return Ok(Finished::Lost) };
+    if effect == Some(Effect::ConfirmAgain) {
         return Ok(Finished::Already);
     }
     let stored = job_log::next_number(tx, hold.job).await? - 1;

@@ -28,7 +28,7 @@ pub async fn reap(tx: &Tx, terms: Terms) -> Result<Vec<Reaped>> {
     let mut reaped = Vec::new();
     for row in tx.query_all(&sql, []).await? {
         let job = provisioner_job::Model::from_query_result(&row, "").map_err(from_db)?;
-        let Ok((state, effects)) = job.state().after(&Event::LeaseLapsed, rules) else { continue };
+        let Ok((state, effect)) = job.state().after(&Event::LeaseLapsed, rules) else { continue };
         let permitted = job.apply_permitted_at.is_some();
         let lost = lost_text(&job.worker_name, permitted);
         let change = Change {
@@ -38,9 +38,9 @@ pub async fn reap(tx: &Tx, terms: Terms) -> Result<Vec<Reaped>> {
         };
         write_state(tx, &job, &state, change).await?;
         // No lease lives any more, so the line can't come between the daemon's.
-        if effects.contains(&Effect::NoteLost) {
+        if effect == Some(Effect::NoteLost) {
             job_log::append_own(tx, job.id, LogLevel::Error, &lost).await?;
-        } else if effects.contains(&Effect::NoteRequeued) {
+        } else if effect == Some(Effect::NoteRequeued) {
             let text = requeued_text(&job.worker_name, state.losses, terms.max_attempts);
             job_log::append_own(tx, job.id, LogLevel::Warn, &text).await?;
         }
