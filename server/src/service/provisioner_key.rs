@@ -1,4 +1,7 @@
 //! Provisioner keys.
+//!
+//! Deleting a key ends its daemons' sessions at once. There is no time yet in which they may still hand in the states,
+//! logs and results of the jobs that they have to interrupt: for that the session would have to outlive the key.
 
 use std::collections::BTreeMap;
 
