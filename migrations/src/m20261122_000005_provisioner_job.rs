@@ -1,4 +1,4 @@
-//! Jobs, and their logs.
+//! Jobs, their logs, and which bytes they handed in.
 
 use sea_orm_migration::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::sql;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-const TABLES: &[&str] = &["provisioner_job", "job_log_head", "job_log_chunk"];
+const TABLES: &[&str] = &["provisioner_job", "job_log_head", "job_log_chunk", "job_upload"];
 
 const UP: &[&str] = &[
     "CREATE TABLE provisioner_job (
@@ -56,6 +56,11 @@ const UP: &[&str] = &[
          line_count integer NOT NULL,
          data {bytes} NOT NULL,
          PRIMARY KEY (job_id, first_number)
+     )",
+    "CREATE TABLE job_upload (
+         job_id {uuid} NOT NULL REFERENCES provisioner_job (id) ON DELETE CASCADE,
+         sha256 text NOT NULL REFERENCES blob (sha256),
+         PRIMARY KEY (job_id, sha256)
      )",
 ];
 

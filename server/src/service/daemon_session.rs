@@ -1,8 +1,8 @@
-//! Daemons' sessions: registering, and the bytes beside the stream.
+//! Daemons' sessions: registering.
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Caller, KeyIdentity, Service};
+use super::{KeyIdentity, Service};
 use crate::dispatch::session::{Command, Identity, Outbox};
 use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
@@ -24,8 +24,6 @@ const NAME: usize = 64;
 const CAPACITY: u32 = 1000;
 /// Jobs that it can bring along.
 const HELD: usize = 2 * CAPACITY as usize;
-/// Bytes of a file that a job hands in.
-const UPLOAD: u64 = 100 * 1024 * 1024;
 
 /// What a daemon says of itself when it connects.
 #[derive(Debug, Clone, Default)]
@@ -195,58 +193,6 @@ impl Service {
         for job in resumed.iter().filter(|job| job.canceling) {
             self.dispatcher.remind(session, Command::Cancel(job.hold.clone()));
         }
-    }
-
-    /// Checks that the caller's daemon has the job, and that the bytes are the job's.
-    ///
-    /// # Errors
-    /// [`Error::LeaseLost`], or [`Error::NotFound`] for bytes of another job.
-    pub async fn download(&self, caller: &Caller, hold: &Hold, sha256: &str) -> Result<()> {
-        self.check_lease(caller, hold).await?;
-        if store::assignment::refers(&self.store, hold, sha256).await? {
-            Ok(())
-        } else {
-            Err(Error::NotFound(Kind::File))
-        }
-    }
-
-    /// A piece of a file, by its place; `None` after the last.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the database can't be reached.
-    pub async fn blob_chunk(&self, sha256: &str, position: i32) -> Result<Option<Vec<u8>>> {
-        store::blob::chunk(&self.store, sha256, position).await
-    }
-
-    /// Checks that the caller's daemon has the job and that so many bytes are taken.
-    ///
-    /// # Errors
-    /// [`Error::LeaseLost`] or [`Error::TooLarge`].
-    pub async fn upload_begin(&self, caller: &Caller, hold: &Hold, size: u64) -> Result<()> {
-        if size > UPLOAD {
-            return Err(Error::TooLarge { what: "The upload", limit: "100 MiB" });
-        }
-        self.check_lease(caller, hold).await
-    }
-
-    /// Stores uploaded bytes that are what their sender said.
-    ///
-    /// # Errors
-    /// [`ProtocolFault::Digest`], [`Error::LeaseLost`].
-    pub async fn upload_finish(&self, caller: &Caller, hold: &Hold, sha256: &str, bytes: &[u8]) -> Result<()> {
-        if store::blob::sha256(bytes) != sha256 {
-            return Err(Error::Protocol(ProtocolFault::Digest));
-        }
-        self.check_lease(caller, hold).await?;
-        let tx = self.store.begin().await?;
-        store::blob::insert(&tx, bytes).await?;
-        tx.commit().await
-    }
-
-    async fn check_lease(&self, caller: &Caller, hold: &Hold) -> Result<()> {
-        let key = caller.daemon()?;
-        let organization = store::assignment::organization_of(&self.store, hold).await?;
-        if organization == Some(key.organization_id) { Ok(()) } else { Err(Error::LeaseLost(hold.job)) }
     }
 }
 

@@ -1,9 +1,8 @@
 //! Archives of template sources.
 
 use futures_util::{Stream, StreamExt as _};
-use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
+use super::spool::{Spool, Spooled};
 use super::{Caller, Service};
 use crate::domain::archive::{Check, Fault};
 use crate::domain::error::Kind;
@@ -62,33 +61,19 @@ fn may_upload(subject: &Subject) -> bool {
         .any(|object| allowed(subject, Action::Create, &object))
 }
 
-/// A checked archive outside of memory.
-struct Spooled {
-    file: tokio::fs::File,
-    sha256: String,
-    size: u64,
-}
-
-/// Writes what comes into a file without a name while it is checked, so that the database is used for good archives alone
-/// and for no longer than their storing takes.
+/// The archive, checked while it comes in.
 async fn spool<S>(mut pieces: S) -> Result<Spooled>
 where
     S: Stream<Item = Result<Vec<u8>>> + Send + Unpin,
 {
-    let file = tokio::task::spawn_blocking(tempfile::tempfile).await.map_err(Error::internal)?;
-    let mut file = tokio::fs::File::from_std(file.map_err(Error::internal)?);
-    let (mut check, mut digest, mut size) = (Check::default(), Sha256::new(), 0);
+    let (mut spool, mut check) = (Spool::new().await?, Check::default());
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
         check.feed(&piece).map_err(refused)?;
-        digest.update(&piece);
-        size += piece.len() as u64;
-        file.write_all(&piece).await.map_err(Error::internal)?;
+        spool.write(&piece).await?;
     }
     check.finish().map_err(refused)?;
-    file.flush().await.map_err(Error::internal)?;
-    file.rewind().await.map_err(Error::internal)?;
-    Ok(Spooled { file, sha256: store::blob::hex(&digest.finalize()), size })
+    spool.finish().await
 }
 
 fn refused(fault: Fault) -> Error {

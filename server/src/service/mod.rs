@@ -6,6 +6,7 @@ mod authentication;
 mod caller;
 pub mod daemon_session;
 mod file;
+mod job_bytes;
 pub mod job_view;
 mod member;
 pub mod organization;
@@ -15,6 +16,7 @@ pub mod provisioner_job;
 pub mod provisioner_key;
 mod resolve;
 mod session;
+mod spool;
 pub mod template;
 pub mod template_version;
 pub mod user;
@@ -30,6 +32,7 @@ use crate::dispatch::Dispatcher;
 use crate::options::Provisioners;
 use crate::store::Store;
 
+use job_bytes::Uploads;
 use password::Passwords;
 
 pub use caller::{Actor, Caller, KeyIdentity};
@@ -41,13 +44,14 @@ pub struct Service {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) provisioners: Provisioners,
     passwords: Passwords,
+    uploads: Uploads,
 }
 
 impl Service {
     /// Over a store and the dispatcher that hands out its jobs.
     #[must_use]
     pub fn new(store: Store, dispatcher: Arc<Dispatcher>, provisioners: Provisioners) -> Self {
-        Self { store, dispatcher, provisioners, passwords: Passwords::default() }
+        Self { store, dispatcher, provisioners, passwords: Passwords::default(), uploads: Uploads::default() }
     }
 
     /// Whether requests can be served: the database answers.

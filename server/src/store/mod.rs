@@ -10,6 +10,7 @@ pub mod file;
 pub mod job_log;
 pub mod job_names;
 pub mod job_queue;
+pub mod job_upload;
 pub mod member;
 pub mod organization;
 pub mod provisioner_daemon;

@@ -20,7 +20,7 @@ use crate::domain::job::{
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Timestamp};
 use crate::store::testing::{TestStore, stores};
-use crate::store::{blob, provisioner_job};
+use crate::store::{blob, job_upload, provisioner_job};
 
 const TERMS: Terms =
     Terms { lease: Duration::from_secs(60), apply_lease: Duration::from_secs(60), max_attempts: 2, log_limit: 1024 };
@@ -97,7 +97,7 @@ impl Bench {
         }
     }
 
-    async fn add_blob(&self, bytes: &[u8]) -> String {
+    async fn add_blob(&self, job: JobId, bytes: &[u8]) -> String {
         match &self.backing {
             Backing::Memory(queue, _) => {
                 let sha256 = blob::sha256(bytes);
@@ -107,6 +107,7 @@ impl Bench {
             Backing::Sql(store, _) => {
                 let tx = store.begin().await.unwrap();
                 let sha256 = blob::insert(&tx, bytes).await.unwrap();
+                job_upload::insert(&tx, job, &sha256).await.unwrap();
                 tx.commit().await.unwrap();
                 sha256
             }
@@ -263,7 +264,7 @@ async fn without_the_lease_nothing_is_written() {
         let live = [Live { hold: hold.clone(), canceling: false }];
         assert_eq!(queue.renew(&[stale.clone(), hold.clone()]).await.unwrap(), live);
         assert_eq!(queue.live(&[stale.clone(), hold.clone()]).await.unwrap(), live);
-        let state = StateReference { lineage: "l".into(), serial: 1, sha256: bench.add_blob(b"s").await };
+        let state = StateReference { lineage: "l".into(), serial: 1, sha256: bench.add_blob(hold.job, b"s").await };
         assert!(matches!(queue.checkpoint(&stale, &state).await, Err(Error::LeaseLost(_))));
         assert_eq!(bench.status(id).await, Status::Running);
         assert_eq!(queue.append(&hold, lines(1, 1)).await.unwrap(), 1);
@@ -403,7 +404,7 @@ async fn states_only_go_forward() {
     for bench in Bench::all(TERMS).await {
         bench.add().await;
         let hold = bench.claim().await.hold;
-        let (one, two) = (bench.add_blob(b"one").await, bench.add_blob(b"two").await);
+        let (one, two) = (bench.add_blob(hold.job, b"one").await, bench.add_blob(hold.job, b"two").await);
         let state = |lineage: &str, serial, sha256: &str| StateReference {
             lineage: lineage.to_owned(),
             serial,

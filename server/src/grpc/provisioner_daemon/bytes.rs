@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use orgplane_proto::provisioner::v1::upload_request::Message;
 use orgplane_proto::provisioner::v1::{
     DownloadRequest, DownloadResponse, Reference, UploadHeader, UploadRequest, UploadResponse,
@@ -53,24 +53,26 @@ pub(super) async fn upload(
     caller: &Caller,
     mut pieces: Streaming<UploadRequest>,
 ) -> Result<UploadResponse, Status> {
-    let fault = |field, rule: &str| status::of(Error::Protocol(ProtocolFault::Field { field, rule: rule.to_owned() }));
+    let fault = |field, rule: &str| Error::Protocol(ProtocolFault::Field { field, rule: rule.to_owned() });
     let first = pieces.message().await?.and_then(|request| request.message);
-    let Some(Message::Header(header)) = first else { return Err(fault("header", "must come first")) };
+    let Some(Message::Header(header)) = first else { return Err(status::of(fault("header", "must come first"))) };
     let UploadHeader { job_id, lease_id, kind: _, reference } = header;
     let hold = convert::hold(&job_id, &lease_id).map_err(status::of)?;
     let expected = convert::reference(reference).map_err(status::of)?;
-    service.upload_begin(caller, &hold, expected.size).await.map_err(status::of)?;
-    let mut bytes = Vec::new();
-    while let Some(request) = pieces.message().await? {
-        let Some(Message::Data(data)) = request.message else { return Err(fault("data", "must follow the header")) };
-        bytes.extend_from_slice(&data);
-        if bytes.len() as u64 > expected.size {
-            return Err(status::of(Error::Protocol(ProtocolFault::Digest)));
+    // A stream that breaks ends the call with the transport's own status, which the service never sees.
+    let mut broken = None;
+    let data = pieces.by_ref().map(|request| match request.map(|request| request.message) {
+        Ok(Some(Message::Data(data))) => Ok(data),
+        Ok(Some(Message::Header(_)) | None) => Err(fault("data", "must follow the header")),
+        Err(status) => {
+            broken = Some(status);
+            Err(fault("data", "must be sent whole"))
         }
+    });
+    let stored = service.upload(caller, &hold, &expected.sha256, expected.size, Box::pin(data)).await;
+    if let Some(broken) = broken {
+        return Err(broken);
     }
-    if bytes.len() as u64 != expected.size {
-        return Err(status::of(Error::Protocol(ProtocolFault::Digest)));
-    }
-    service.upload_finish(caller, &hold, &expected.sha256, &bytes).await.map_err(status::of)?;
+    stored.map_err(status::of)?;
     Ok(UploadResponse { reference: Some(Reference { sha256: expected.sha256, size: expected.size }) })
 }

@@ -92,9 +92,10 @@ impl Deployment {
     }
 
     /// Bytes that the daemon of a job uploaded; their SHA-256.
-    pub(crate) async fn uploaded(&self, _hold: &Hold, bytes: &[u8]) -> String {
+    pub(crate) async fn uploaded(&self, hold: &Hold, bytes: &[u8]) -> String {
         let tx = self.store.begin().await.unwrap();
         let sha256 = store::blob::insert(&tx, bytes).await.unwrap();
+        store::job_upload::insert(&tx, hold.job, &sha256).await.unwrap();
         tx.commit().await.unwrap();
         sha256
     }

@@ -2,10 +2,13 @@ use futures_util::TryStreamExt as _;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::domain::error::ProtocolFault;
 use crate::domain::job::{Outcome, Report, ResourceMetadata, StateReference};
 use crate::service::template::testing::{new_template, new_workspace, report, violated};
 use crate::service::testing::deployments;
 use crate::service::workspace::NewWorkspace;
+use crate::store::Access as _;
+use crate::store::dialect::Dialect;
 
 fn request(workspace: &workspace::Model, transition: Transition) -> BuildRequest {
     BuildRequest { workspace: workspace.id.to_string(), transition: Some(transition), ..BuildRequest::default() }
@@ -129,6 +132,10 @@ async fn a_build_starts_from_the_state_that_the_one_before_is_just_handing_in() 
         let reference = StateReference { lineage: "l".into(), serial: 7, sha256 };
         let done = Report { state: Some(reference), ..report(Outcome::Failed) };
         let finishing = deployment.store.begin().await.unwrap();
+        if deployment.store.dialect() == Dialect::Postgres {
+            // So that the end comes between the reading of the build and of its job.
+            finishing.execute("LOCK TABLE provisioner_job IN ACCESS EXCLUSIVE MODE", []).await.unwrap();
+        }
         let terms = (&deployment.provisioners).into();
         store::job_queue::finish(&finishing, &hold, &done, terms).await.unwrap();
 
@@ -141,6 +148,27 @@ async fn a_build_starts_from_the_state_that_the_one_before_is_just_handing_in() 
         let next = next.await.unwrap().unwrap();
         assert_eq!((next.build.build_number, next.build.state_serial), (2, 7));
         assert!(next.build.state_sha256.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_job_cannot_have_what_another_uploaded() {
+    for (deployment, owner) in deployments().await {
+        let organization = deployment.organization(&owner, "data").await;
+        let template = deployment.template(&owner, organization, "k8s").await;
+        let one = deployment.workspace_create(&owner, new_workspace(&template, "one")).await.unwrap();
+        let one = deployment.claim(one.latest_build.build.job_id).await;
+        let sha256 = deployment.uploaded(&one, b"secrets").await;
+        let other = deployment.workspace_create(&owner, new_workspace(&template, "other")).await.unwrap();
+        let other = deployment.claim(other.latest_build.build.job_id).await;
+        let state = StateReference { lineage: "l".into(), serial: 1, sha256 };
+        let missing = |result| matches!(result, Err(Error::Protocol(ProtocolFault::MissingBytes(_))));
+        let queue = deployment.dispatcher.queue();
+        assert!(missing(queue.checkpoint(&other, &state).await));
+        assert_eq!(queue.checkpoint(&one, &state).await.unwrap(), 1);
+        // What a build starts from is its own as well.
+        let again = StateReference { serial: 2, ..state };
+        deployment.finish(&one, &Report { state: Some(again.clone()), ..report(Outcome::Succeeded) }).await;
     }
 }
 

@@ -12,10 +12,10 @@ use crate::domain::job::{Discovery, Hold, Input, Report, Resource, StateReferenc
 use crate::domain::workspace::Transition;
 use crate::domain::{Error, Result};
 use crate::store::entity::{
-    blob, job_resource, provisioner_job, template_version, template_version_variable, workspace_build,
+    job_resource, provisioner_job, template_version, template_version_variable, workspace_build,
 };
 use crate::store::error::from_db;
-use crate::store::{Access as _, Tx, now};
+use crate::store::{Access as _, Tx, job_upload, now};
 
 /// Rows in one insert.
 const ROWS: usize = 500;
@@ -52,8 +52,9 @@ pub(super) async fn take_state(
         Succession::Older if in_result => return Ok(build.state_serial),
         Succession::Older | Succession::Foreign => return Err(stale()),
     }
-    let known = blob::Entity::find_by_id(state.sha256.clone()).one(&tx.executor()).await.map_err(from_db)?;
-    if known.is_none() {
+    // Else it could name what is somebody else's, and then have it sent.
+    let inherited = stored.is_some_and(|stored| stored.sha256 == state.sha256);
+    if !inherited && !job_upload::exists(tx, job.id, &state.sha256).await? {
         return Err(Error::Protocol(ProtocolFault::MissingBytes(job.id)));
     }
     let sql = format!(
