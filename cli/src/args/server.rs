@@ -25,7 +25,7 @@ pub(crate) struct Server {
     #[arg(long, env = "ORGPLANE_HTTP_ADDRESS", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub(crate) http_address: SocketAddr,
     /// The URL at which people and programs reach the server, when something in front of it ends TLS: with https, session
-    /// cookies are for https only, and its pages are this site's [env: ORGPLANE_ACCESS_URL, CODER_ACCESS_URL].
+    /// cookies are for https only, and so are this site's own pages [env: ORGPLANE_ACCESS_URL, CODER_ACCESS_URL].
     #[arg(long, value_name = "URL")]
     pub(crate) access_url: Option<String>,
     /// sqlite:///absolute/file.db or postgres://user@host/database; by default orgplane.db in the data folder. A password
