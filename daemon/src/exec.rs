@@ -28,12 +28,16 @@ pub(crate) enum ExecError {
     /// It didn't start.
     #[error("can't start the engine: {0}")]
     Start(io::Error),
+    /// It ended, and what it said is lost.
+    #[error("what the engine printed can't be read: {0}")]
+    Unread(io::Error),
     /// It started, and its shim is gone without a word.
     #[error("the engine's supervisor died: {0}")]
     Lost(io::Error),
 }
 
-/// Runs the step in `dir`, sends on each record as it is printed, and interrupts the engine when told to stop.
+/// Runs the step in `dir`, sends on each record as it is printed, and interrupts the engine when told to stop. Returns
+/// once the engine has ended, save that a shim which died can't say so.
 pub(crate) async fn run(
     shim_command: &ShimCommand,
     dir: &Path,
@@ -60,25 +64,42 @@ pub(crate) async fn run(
     let mut tail = Tail { file: None, buffer: BytesMut::new() };
     let mut rings = [0; 4096];
     let mut interrupted = false;
+    // The first error of ours. The engine is never left running because of one: it is interrupted and waited for.
+    let mut broken = None;
     loop {
-        tokio::select! {
+        let stop = tokio::select! {
             rung = doorbell.read(&mut rings) => {
-                tail.forward(dir, &records).await.map_err(ExecError::Lost)?;
+                if broken.is_none() {
+                    broken = tail.forward(dir, &records).await.err();
+                }
                 if matches!(rung, Ok(0) | Err(_)) {
                     break;
                 }
+                if broken.is_none() || interrupted {
+                    continue;
+                }
+                None
             }
-            stop = first_stop(&mut stops), if !interrupted => {
-                interrupted = true;
-                let grace = stop.grace.unwrap_or(grace);
-                let line = format!("interrupt {}\n", grace.as_millis());
-                let told = async { control.write_all(line.as_bytes()).await?; control.flush().await };
-                told.await.map_err(ExecError::Lost)?;
-            }
+            stop = first_stop(&mut stops), if !interrupted => Some(stop),
+        };
+        interrupted = true;
+        let grace = stop.and_then(|stop| stop.grace).unwrap_or(grace);
+        let line = format!("interrupt {}\n", grace.as_millis());
+        let told = async {
+            control.write_all(line.as_bytes()).await?;
+            control.flush().await
+        };
+        if let Err(error) = told.await {
+            broken.get_or_insert(error);
         }
     }
     child.wait().await.map_err(ExecError::Lost)?;
-    tail.forward(dir, &records).await.map_err(ExecError::Lost)?;
+    if broken.is_none() {
+        broken = tail.forward(dir, &records).await.err();
+    }
+    if let Some(error) = broken {
+        return Err(ExecError::Unread(error));
+    }
     let exit = foreign::read_async(dir.join(shim::EXIT), MAX_EXIT).await.map_err(ExecError::Lost)?;
     serde_json::from_slice(&exit).map_err(|e| ExecError::Lost(e.into()))
 }

@@ -42,6 +42,9 @@ pub(crate) async fn run(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch
     if let Err(error) = inner.await {
         tracing::error!(job = %job.assign.job_id, %error, "a job's task failed");
         let text = "the daemon failed while it ran the job; its log says why".to_owned();
+        if job.machine().permitted() {
+            job.keep();
+        }
         job.finish(JobResult { outcome: Outcome::Lost.into(), error: text, ..JobResult::default() });
     }
     job.end();
@@ -59,6 +62,10 @@ async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver
         }
     };
     context.log.flush().await;
+    if matches!(ended, Err(Failure::Lost(_))) && job.machine().permitted() {
+        // Nobody knows what is there.
+        job.keep();
+    }
     if let Some((reason, detail)) = given_back(&job, &ended) {
         tracing::warn!(job = %job.assign.job_id, detail, "job given back");
         job.reject(reason, detail);
@@ -157,6 +164,9 @@ fn outcome(job: &Job, ended: Result<Payload, Failure>) -> JobResult {
         reason = format!("{reason}{colon}{error}");
     }
     match (machine.stopped(), failure) {
+        (_, Failure::Lost(error)) if job.is_kept() => {
+            failed(Outcome::Lost, format!("{error}; what is left of it is kept in {}", job.dir.display()), none)
+        }
         // Not canceled as it should be: somebody has to look after the state.
         (Some(_), Failure::Job { .. }) if job.is_kept() => failed(Outcome::Failed, reason, none),
         (Some(Cause::Canceled), _) => {

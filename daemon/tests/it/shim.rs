@@ -99,7 +99,9 @@ async fn apply(apply: &str, refusal: Option<tonic::Status>) -> (Server, Story) {
         server.refuse_uploads(status);
     }
     let cases = format!("show) echo '{{}}' ;;\napply) {apply} ;;");
-    let (_stop, _daemon) = server.daemon_with(engine(&server, &cases));
+    let mut config = engine(&server, &cases);
+    config.intervals.apply_grace = Duration::from_secs(1);
+    let (_stop, _daemon) = server.daemon_with(config);
     let mut peer = server.registered().await;
     let job = server.build("terraform", &[("main.tf", "")], WorkspaceTransition::Start, None);
     let story = peer.run(&job).await;
@@ -107,6 +109,22 @@ async fn apply(apply: &str, refusal: Option<tonic::Status>) -> (Server, Story) {
     let next = server.import("terraform", &[("main.tf", "")]);
     assert_eq!(peer.run(&next).await.result().outcome(), Outcome::Succeeded);
     (server, story)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_whose_output_cant_be_read_is_ended_and_its_directory_stays() {
+    // The first record becomes one of an impossible length; the doorbell rings again with the second line.
+    let script = r#"echo '{"lineage": "a", "serial": 1}' > terraform.tfstate; \
+                    for f in ../steps/*-apply/records; do head -c 64 /dev/zero | tr '\0' '\377' >> $f; done; \
+                    echo next; sleep 300"#;
+    let (server, story) = apply(script, None).await;
+    assert_eq!(story.result().outcome(), Outcome::Lost, "{:?}", story.result());
+    let dir = Path::new(story.result().error.split_once("is kept in ").unwrap().1);
+    assert!(dir.starts_with(server.dir.path()));
+    let steps = fs::read_dir(dir.join("steps")).unwrap().map(|e| e.unwrap().path());
+    let step = steps.into_iter().find(|p| p.to_string_lossy().ends_with("-apply")).unwrap();
+    assert!(step.join("exit.json").exists(), "the engine was interrupted and waited for");
+    assert!(story.result().state.is_some(), "its state is handed in");
 }
 
 const WRITES_STATE: &str = r#"echo '{"lineage": "a", "serial": 1}' > terraform.tfstate"#;
