@@ -51,6 +51,9 @@ pub struct LogLine {
     pub output: String,
 }
 
+/// Bytes of a stage that don't count.
+const STAGE: usize = 64;
+
 /// Lines that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogBatch {
@@ -69,10 +72,12 @@ impl LogBatch {
         self.first_number.saturating_add(i64::try_from(self.lines.len()).unwrap_or(i64::MAX))
     }
 
-    /// Bytes of output.
+    /// What counts for the cap: bytes of output, a line break each, as daemons count; and of a stage what is longer than
+    /// stages are.
     #[must_use]
     pub fn bytes(&self) -> i64 {
-        i64::try_from(self.lines.iter().map(|line| line.output.len()).sum::<usize>()).unwrap_or(i64::MAX)
+        let size = |line: &LogLine| line.output.len() + 1 + line.stage.len().saturating_sub(STAGE);
+        i64::try_from(self.lines.iter().map(size).sum::<usize>()).unwrap_or(i64::MAX)
     }
 
     /// What of it isn't stored yet, when the next number is `next`: the rest, or nothing when all is.
@@ -133,6 +138,6 @@ mod tests {
         assert_eq!(batch.clone().from(4).unwrap().lines, [line("b")]);
         let stored = batch.clone().from(9).unwrap();
         assert_eq!((stored.first_number, stored.lines.len()), (9, 0));
-        assert_eq!((batch.end(), batch.bytes()), (5, 2));
+        assert_eq!((batch.end(), batch.bytes()), (5, 4), "empty lines count");
     }
 }
