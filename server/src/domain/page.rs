@@ -2,6 +2,40 @@
 
 use super::rule::Violations;
 
+/// What a bounded list gives when nothing is said.
+const DEFAULT: u64 = 50;
+/// What it gives at most.
+const MOST: u64 = 1000;
+/// Ids that a list can be narrowed to.
+const IDS: usize = 100;
+
+/// The limit of a list that has one always; 0 is the default.
+#[must_use]
+pub fn bounded(limit: i32, violations: &mut Violations) -> u64 {
+    match u64::try_from(limit) {
+        Ok(0) => DEFAULT,
+        Ok(limit) if limit <= MOST => limit,
+        Ok(_) | Err(_) => {
+            violations.add("limit", format!("must be 0 to {MOST}"));
+            DEFAULT
+        }
+    }
+}
+
+/// The ids that a list is narrowed to.
+#[must_use]
+pub fn ids<T>(texts: &[String], parse: impl Fn(&str) -> Option<T>, violations: &mut Violations) -> Vec<T> {
+    if texts.len() > IDS {
+        violations.add("ids", format!("must be at most {IDS}"));
+        return Vec::new();
+    }
+    let ids: Option<Vec<_>> = texts.iter().map(|id| parse(id)).collect();
+    if ids.is_none() {
+        violations.add("ids", "must be UUIDs");
+    }
+    ids.unwrap_or_default()
+}
+
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Page {

@@ -75,11 +75,17 @@ impl Tags {
 /// # Errors
 /// The broken rule.
 pub fn requested(tags: &BTreeMap<String, String>) -> Rule {
-    let fits = |text: &str| text.len() <= 256 && !text.chars().any(is_hidden);
-    if tags.len() <= 64 && tags.iter().all(|(name, value)| !name.is_empty() && fits(name) && fits(value)) {
+    // Stored tags are looked for as texts: without these, a member can't be seen inside another.
+    let plain = |c: char| !is_hidden(c) && c != '"' && c != '\\';
+    let fits = |text: &str| text.len() <= 256 && text.chars().all(plain);
+    let is_name = |text: &str| !text.is_empty() && !text.starts_with([',', ':', '}']) && fits(text);
+    if tags.len() <= 64 && tags.iter().all(|(name, value)| is_name(name) && fits(value)) {
         Ok(())
     } else {
-        Err("must be at most 64, each with a name, names and values of at most 256 bytes without invisible characters")
+        Err(
+            "must be at most 64, each with a name that doesn't begin with a comma, colon or brace, names and values of at \
+             most 256 bytes without quotes, backslashes and invisible characters",
+        )
     }
 }
 
@@ -159,6 +165,14 @@ mod tests {
         assert_eq!(Tags::of_key(&map(&[("scope", "user"), ("owner", "me")])), Tags::of_key(&map(&[])));
         let own = Tags::of_job(&map(&[("scope", "user"), ("owner", "somebody else")]), user);
         assert_eq!(own.as_map()[OWNER], user.to_string());
+    }
+
+    #[test]
+    fn what_may_be_asked_for() {
+        assert_eq!(requested(&map(&[("region", "eu west"), ("größe", "{1,2}")])), Ok(()));
+        for (name, value) in [("", "x"), ("a\"b", "x"), ("a", "\\"), (",", ":"), ("a", "\u{200b}")] {
+            assert!(requested(&map(&[(name, value)])).is_err(), "{name:?} {value:?}");
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::domain::go_duration;
 use crate::domain::id::{DaemonId, ProvisionerKeyId};
 use crate::domain::permission::{Action, Object, Resource, authorize};
 use crate::domain::rule::Violations;
-use crate::domain::tags::{Tags, job_matches};
-use crate::domain::{Result, Timestamp};
+use crate::domain::tags::{self, Tags, job_matches};
+use crate::domain::{Result, Timestamp, page};
 use crate::store;
 use crate::store::entity::{provisioner_daemon, provisioner_job};
 use crate::store::job_names::JobNames;
@@ -73,14 +73,9 @@ impl Service {
         let object = Object::of(Resource::ProvisionerDaemon, organization.id);
         authorize(subject, Action::Read, &object, Kind::Daemon)?;
         let mut violations = Violations::default();
-        let limit = usize::try_from(query.limit).ok();
-        if limit.is_none() {
-            violations.add("limit", "must not be negative");
-        }
-        let ids: Option<Vec<_>> = query.ids.iter().map(|id| DaemonId::parse(id)).collect();
-        if ids.is_none() {
-            violations.add("ids", "must be UUIDs");
-        }
+        let limit = usize::try_from(page::bounded(query.limit, &mut violations)).unwrap_or(usize::MAX);
+        let ids = page::ids(&query.ids, DaemonId::parse, &mut violations);
+        violations.check("tags", tags::requested(&query.tags));
         let max_age = go_duration::parse(&query.max_age);
         if max_age.is_none() && !query.max_age.is_empty() {
             violations.add("max_age", "must be a duration, such as `1h` or `90s`");
@@ -89,7 +84,6 @@ impl Service {
 
         let now = self.store.now().await?;
         let seen_since = max_age.map(|age| now.minus(age));
-        let ids = ids.unwrap_or_default();
         let mut daemons = store::provisioner_daemon::list(&self.store, organization.id, ids, seen_since).await?;
         if !query.tags.is_empty() {
             let wanted = Tags::of_job(&query.tags, subject.user_id);
@@ -104,9 +98,7 @@ impl Service {
         if !query.statuses.is_empty() {
             views.retain(|view| query.statuses.contains(&view.status));
         }
-        if let Some(limit) = limit.filter(|limit| *limit > 0) {
-            views.truncate(limit);
-        }
+        views.truncate(limit);
         Ok(views)
     }
 

@@ -10,7 +10,7 @@ use crate::domain::job::{LogLine, Status};
 use crate::domain::permission::{Action, Object, Resource, authorize};
 use crate::domain::rule::Violations;
 use crate::domain::workspace::Transition;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, page, tags};
 use crate::store;
 use crate::store::entity::provisioner_job;
 use crate::store::provisioner_job::Filter;
@@ -67,14 +67,9 @@ impl Service {
     pub async fn job_list(&self, caller: &Caller, query: JobQuery) -> Result<Vec<ListedJob>> {
         let organization = self.jobs_organization(caller, &query.organization).await?;
         let mut violations = Violations::default();
-        let limit = u64::try_from(query.limit).ok();
-        if limit.is_none() {
-            violations.add("limit", "must not be negative");
-        }
-        let ids: Option<Vec<_>> = query.ids.iter().map(|id| JobId::parse(id)).collect();
-        if ids.is_none() {
-            violations.add("ids", "must be UUIDs");
-        }
+        let limit = page::bounded(query.limit, &mut violations);
+        let ids = page::ids(&query.ids, JobId::parse, &mut violations);
+        violations.check("tags", tags::requested(&query.tags));
         let initiator = UserId::parse(&query.initiator);
         if initiator.is_none() && !query.initiator.is_empty() {
             violations.add("initiator", "must be a UUID");
@@ -83,13 +78,7 @@ impl Service {
         if query.nothing {
             return Ok(Vec::new());
         }
-        let filter = Filter {
-            ids: ids.unwrap_or_default(),
-            statuses: query.statuses,
-            tags: query.tags,
-            initiator,
-            limit: limit.filter(|limit| *limit > 0),
-        };
+        let filter = Filter { ids, statuses: query.statuses, tags: query.tags, initiator, limit: Some(limit) };
         let jobs = store::provisioner_job::list(&self.store, organization, filter).await?;
         self.listed(jobs).await
     }

@@ -73,10 +73,14 @@ pub async fn variables(
     if versions.is_empty() {
         return Ok(Vec::new());
     }
-    let of_versions = template_version_variable::Column::TemplateVersionId.is_in(versions);
-    let query = template_version_variable::Entity::find().filter(of_versions);
-    let query = query.order_by_asc(template_version_variable::Column::Position);
-    query.all(&db.executor()).await.map_err(from_db)
+    let mut found = Vec::new();
+    for some in versions.chunks(super::IDS) {
+        let query = template_version_variable::Entity::find()
+            .filter(template_version_variable::Column::TemplateVersionId.is_in(some.iter().copied()))
+            .order_by_asc(template_version_variable::Column::Position);
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found)
 }
 
 /// Whether bytes are the archive or the state of a job that is under this lease.

@@ -42,6 +42,9 @@ use dialect::Dialect;
 use error::from_db;
 use sealed::Sealer;
 
+/// Ids in one statement: databases bound its parameters.
+const IDS: usize = 5000;
+
 /// Migrations of one deployment run one at a time under this PostgreSQL advisory lock.
 const MIGRATION_LOCK: i64 = 0x6f72_6770_6c61_6e65;
 

@@ -167,7 +167,10 @@ pub async fn key_names(
     keys: Vec<ProvisionerKeyId>,
 ) -> Result<std::collections::HashMap<ProvisionerKeyId, String>> {
     use super::entity::provisioner_key;
-    let query = provisioner_key::Entity::find().filter(provisioner_key::Column::Id.is_in(keys));
-    let keys = query.all(&db.executor()).await.map_err(from_db)?;
-    Ok(keys.into_iter().map(|key| (key.id, key.name)).collect())
+    let mut found = Vec::new();
+    for some in keys.chunks(super::IDS) {
+        let query = provisioner_key::Entity::find().filter(provisioner_key::Column::Id.is_in(some.iter().copied()));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found.into_iter().map(|key| (key.id, key.name)).collect())
 }

@@ -97,8 +97,12 @@ pub async fn find(db: &impl Access, id: JobId) -> Result<Option<provisioner_job:
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn find_many(db: &impl Access, ids: Vec<JobId>) -> Result<Vec<provisioner_job::Model>> {
-    let of_ids = provisioner_job::Column::Id.is_in(ids);
-    provisioner_job::Entity::find().filter(of_ids).all(&db.executor()).await.map_err(from_db)
+    let mut found = Vec::new();
+    for some in ids.chunks(super::IDS) {
+        let query = provisioner_job::Entity::find().filter(provisioner_job::Column::Id.is_in(some.iter().copied()));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found)
 }
 
 /// Those of these jobs whose logs reached their cap and were cut.
@@ -106,9 +110,14 @@ pub async fn find_many(db: &impl Access, ids: Vec<JobId>) -> Result<Vec<provisio
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn overflowed(db: &impl Access, ids: Vec<JobId>) -> Result<BTreeSet<JobId>> {
-    let of_ids = job_log_head::Column::JobId.is_in(ids);
-    let cut = job_log_head::Entity::find().filter(of_ids).filter(job_log_head::Column::Overflowed.eq(true));
-    Ok(cut.all(&db.executor()).await.map_err(from_db)?.into_iter().map(|head| head.job_id).collect())
+    let mut found = Vec::new();
+    for some in ids.chunks(super::IDS) {
+        let query = job_log_head::Entity::find()
+            .filter(job_log_head::Column::JobId.is_in(some.iter().copied()))
+            .filter(job_log_head::Column::Overflowed.eq(true));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found.into_iter().map(|head| head.job_id).collect())
 }
 
 /// Which jobs a list is of.
@@ -149,7 +158,7 @@ pub async fn list(
         condition = condition.add(Column::InitiatorId.eq(initiator));
     }
     for (name, value) in tags {
-        // The column is canonical JSON, in which a quote inside a text is escaped: this can't match within one.
+        // The column is canonical JSON of tags without quotes and backslashes, so that this can't match within a text.
         let member = serde_json::json!({ name: value }).to_string();
         let member = member.trim_start_matches('{').trim_end_matches('}').to_owned();
         let without = Func::cust("replace").arg(Expr::col(Column::Tags)).arg(member).arg("");
@@ -167,23 +176,25 @@ pub async fn list(
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn newest_of_workers(db: &impl Access, workers: &[DaemonId]) -> Result<Vec<provisioner_job::Model>> {
     use sea_orm::FromQueryResult as _;
-    if workers.is_empty() {
-        return Ok(Vec::new());
+    let mut newest = Vec::new();
+    for some in workers.chunks(super::IDS) {
+        let places = (1..=some.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        // For each daemon its newest job that runs and its newest one that ended.
+        let sql = format!(
+            "SELECT * FROM provisioner_job WHERE id IN (
+                 SELECT id FROM (
+                     SELECT id, row_number() OVER (
+                         PARTITION BY worker_id, CASE WHEN status IN ('running', 'canceling') THEN 0 ELSE 1 END
+                         ORDER BY COALESCE(completed_at, started_at, created_at) DESC, id DESC) AS number
+                     FROM provisioner_job WHERE worker_id IN ({places})) AS ranked
+                 WHERE number = 1)"
+        );
+        let values: Vec<Value> = some.iter().map(|id| Value::from(*id)).collect();
+        for row in db.query_all(&sql, values).await? {
+            newest.push(provisioner_job::Model::from_query_result(&row, "").map_err(from_db)?);
+        }
     }
-    let places = (1..=workers.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
-    // For each daemon its newest job that runs and its newest one that ended.
-    let sql = format!(
-        "SELECT * FROM provisioner_job WHERE id IN (
-             SELECT id FROM (
-                 SELECT id, row_number() OVER (
-                     PARTITION BY worker_id, CASE WHEN status IN ('running', 'canceling') THEN 0 ELSE 1 END
-                     ORDER BY COALESCE(completed_at, started_at, created_at) DESC, id DESC) AS number
-                 FROM provisioner_job WHERE worker_id IN ({places})) AS ranked
-             WHERE number = 1)"
-    );
-    let values: Vec<Value> = workers.iter().map(|id| Value::from(*id)).collect();
-    let rows = db.query_all(&sql, values).await?;
-    rows.iter().map(|row| provisioner_job::Model::from_query_result(row, "")).collect::<Result<_, _>>().map_err(from_db)
+    Ok(newest)
 }
 
 /// The waiting jobs of organizations in the order in which they will be claimed; no more than a queue that anybody looks

@@ -45,7 +45,12 @@ pub async fn find_by_name(db: &impl Access, organization: OrganizationId, name: 
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn find_many(db: &impl Access, ids: Vec<TemplateId>) -> Result<Vec<Model>> {
-    Entity::find().filter(Column::Id.is_in(ids)).all(&db.executor()).await.map_err(from_db)
+    let mut found = Vec::new();
+    for some in ids.chunks(super::IDS) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().copied()));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found)
 }
 
 /// Live templates of these organizations, or of all, by name.

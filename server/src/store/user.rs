@@ -82,6 +82,11 @@ pub async fn insert(tx: &Tx, user: Model) -> Result<()> {
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn find_many(db: &impl Access, ids: BTreeSet<UserId>) -> Result<BTreeMap<UserId, Model>> {
-    let found = Entity::find().filter(Column::Id.is_in(ids)).all(&db.executor()).await.map_err(from_db)?;
+    let ids: Vec<UserId> = ids.into_iter().collect();
+    let mut found = Vec::new();
+    for some in ids.chunks(super::IDS) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().copied()));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
     Ok(found.into_iter().map(|user| (user.id, user)).collect())
 }

@@ -34,7 +34,12 @@ pub async fn find(db: &impl Access, id: WorkspaceId) -> Result<Option<Model>> {
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn find_many(db: &impl Access, ids: Vec<WorkspaceId>) -> Result<Vec<Model>> {
-    Entity::find().filter(Column::Id.is_in(ids)).all(&db.executor()).await.map_err(from_db)
+    let mut found = Vec::new();
+    for some in ids.chunks(super::IDS) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().copied()));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found)
 }
 
 /// An owner's workspace by its name, in any case: the live one, else the one that was deleted last.

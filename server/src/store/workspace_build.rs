@@ -79,6 +79,10 @@ pub async fn list(
 /// [`Error::Unavailable`] when the database can't be reached.
 pub async fn resources(db: &impl Access, jobs: Vec<JobId>) -> Result<Vec<job_resource::Model>> {
     use job_resource::{Column, Entity};
-    let query = Entity::find().filter(Column::JobId.is_in(jobs)).order_by_asc(Column::Id);
-    query.all(&db.executor()).await.map_err(from_db)
+    let mut found = Vec::new();
+    for some in jobs.chunks(super::IDS) {
+        let query = Entity::find().filter(Column::JobId.is_in(some.iter().copied())).order_by_asc(Column::Id);
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found)
 }

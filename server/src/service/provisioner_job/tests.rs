@@ -10,6 +10,7 @@ use crate::domain::job::{LogBatch, LogLevel, LogSource};
 use crate::domain::provisioner_key::KeyTags;
 use crate::domain::tags::Tags;
 use crate::service::provisioner_daemon::{DaemonQuery, DaemonStatus};
+use crate::service::template::testing::violated;
 use crate::service::testing::deployments;
 use crate::store::Access as _;
 use crate::store::dialect::Dialect;
@@ -21,7 +22,7 @@ use crate::store::provisioner_daemon::Registration;
 async fn jobs_and_daemons_are_listed() {
     for (deployment, owner) in deployments().await {
         let ground = testing::ground(&deployment.store, "acme").await;
-        let tags = |text: &str| Tags::of_key(&[("a\"b".to_owned(), text.to_owned())].into());
+        let tags = |text: &str| Tags::of_key(&[("a b".to_owned(), text.to_owned())].into());
         let key_id = ProvisionerKeyId::new();
         let tx = deployment.store.begin().await.unwrap();
         let key = provisioner_key::Model {
@@ -68,7 +69,7 @@ async fn jobs_and_daemons_are_listed() {
             jobs.into_iter().map(|job| job.view.job.id).collect::<Vec<_>>()
         };
         assert_eq!(list(JobQuery { limit: 3, ..all.clone() }).await, [other, second, first]);
-        let like_x = JobQuery { tags: [("a\"b".to_owned(), "x".to_owned())].into(), ..all.clone() };
+        let like_x = JobQuery { tags: [("a b".to_owned(), "x".to_owned())].into(), ..all.clone() };
         assert_eq!(list(like_x).await, [second, first]);
         let mut listed = deployment.job_list(&owner, JobQuery { limit: 3, ..all.clone() }).await.unwrap();
         let places: Vec<_> = listed.iter().map(|j| (j.view.standing.position, j.view.standing.size)).collect();
@@ -86,9 +87,11 @@ async fn jobs_and_daemons_are_listed() {
         assert_eq!(got.view.job.worker_id, Some(daemon.id));
         let elsewhere = deployment.job_get(&owner, "default", &first.to_string()).await;
         assert!(matches!(elsewhere, Err(Error::NotFound(Kind::Job))));
-        let bad = JobQuery { limit: -1, ids: vec!["x".into()], initiator: "me".into(), ..all };
-        let Err(Error::Invalid(violations)) = deployment.job_list(&owner, bad).await else { panic!() };
-        assert_eq!(violations.len(), 3);
+        for (limit, ids) in [(-1, vec!["x".to_owned()]), (1001, vec![first.to_string(); 101])] {
+            let tags = (0..65).map(|n| (n.to_string(), "x".to_owned())).collect();
+            let bad = JobQuery { limit, ids, initiator: "me".into(), tags, ..all.clone() };
+            assert_eq!(violated(deployment.job_list(&owner, bad).await), ["limit", "ids", "tags", "initiator"]);
+        }
 
         let query = DaemonQuery { organization: "acme".into(), max_age: "1h".into(), ..DaemonQuery::default() };
         let daemons = deployment.daemon_list(&owner, query.clone()).await.unwrap();
