@@ -1,6 +1,7 @@
 //! Jobs, as those see them who look at what the jobs are for.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::Service;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
@@ -8,6 +9,9 @@ use crate::domain::job::{CancelOutcome, Group, Standing, Status, Taker, standing
 use crate::domain::{Result, Timestamp};
 use crate::store;
 use crate::store::entity::{provisioner_daemon, provisioner_job};
+
+/// A daemon that wasn't heard of for this long isn't counted among those that could take a job.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A job with what clients are told about it.
 #[derive(Debug, Clone)]
@@ -51,9 +55,11 @@ impl Service {
         let (daemons, places, live_since) = if organizations.is_empty() {
             (Vec::new(), HashMap::new(), Timestamp(0))
         } else {
-            let live_since = self.store.now().await?.minus(self.provisioners.contact_lost_after);
+            let now = self.store.now().await?;
+            let live_since = now.minus(self.provisioners.contact_lost_after);
             let waiting = store::provisioner_job::waiting(&self.store, &organizations).await?;
-            let daemons = store::provisioner_daemon::of_organizations(&self.store, organizations).await?;
+            let daemons =
+                store::provisioner_daemon::of_organizations(&self.store, organizations, now.minus(REMEMBERED)).await?;
             let live = daemons.iter().filter(|daemon| daemon.last_seen_at >= Some(live_since));
             let places = standings(&waiting, &live.map(taker).collect::<Vec<_>>());
             (daemons, places, live_since)

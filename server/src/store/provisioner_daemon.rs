@@ -120,15 +120,17 @@ pub async fn list(
     query.all(&db.executor()).await.map_err(from_db)
 }
 
-/// All daemons of these organizations, oldest first.
+/// The daemons of these organizations that were heard of since then, oldest first.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the database can't be reached.
 pub async fn of_organizations(
     db: &impl Access,
     organizations: Vec<OrganizationId>,
+    seen_since: Timestamp,
 ) -> Result<Vec<provisioner_daemon::Model>> {
     let query = provisioner_daemon::Entity::find()
+        .filter(provisioner_daemon::Column::LastSeenAt.gte(seen_since))
         .filter(provisioner_daemon::Column::OrganizationId.is_in(organizations))
         .order_by_asc(provisioner_daemon::Column::CreatedAt);
     query.all(&db.executor()).await.map_err(from_db)

@@ -41,32 +41,31 @@ impl Taker {
 /// take it as well.
 #[must_use]
 pub fn standings(waiting: &[(JobId, Group)], takers: &[Taker]) -> HashMap<JobId, Standing> {
-    // Few groups, however many jobs: jobs of a group stand alike.
-    let mut groups: Vec<(&Group, Vec<usize>)> = Vec::new();
+    // Jobs of a group stand alike, and so do those of groups that the same daemons take: there are few such classes,
+    // however many jobs and groups there are.
+    let mut classes: HashMap<Vec<usize>, usize> = HashMap::new();
     let mut of_group: HashMap<&Group, usize> = HashMap::new();
     for (_, group) in waiting {
         of_group.entry(group).or_insert_with(|| {
             let fit = takers.iter().enumerate().filter(|(_, taker)| taker.takes(group));
-            groups.push((group, fit.map(|(index, _)| index).collect()));
-            groups.len() - 1
+            let next = classes.len();
+            *classes.entry(fit.map(|(index, _)| index).collect()).or_insert(next)
         });
     }
-    let rivals: Vec<Vec<usize>> = groups
-        .iter()
-        .map(|(_, own)| {
-            let shares = |other: &[usize]| own.iter().any(|taker| other.contains(taker));
-            groups.iter().enumerate().filter(|(_, (_, other))| shares(other)).map(|(index, _)| index).collect()
-        })
-        .collect();
-    let mut totals = vec![0; groups.len()];
+    let mut rivals = vec![Vec::new(); classes.len()];
+    for (own, class) in &classes {
+        let shares = |other: &[usize]| own.iter().any(|taker| other.binary_search(taker).is_ok());
+        rivals[*class] = classes.iter().filter(|(other, _)| shares(other)).map(|(_, index)| *index).collect();
+    }
+    let mut totals = vec![0; classes.len()];
     for (_, group) in waiting {
         totals[of_group[group]] += 1;
     }
-    let mut ahead = vec![0; groups.len()];
+    let mut ahead = vec![0; classes.len()];
     let mut standings = HashMap::with_capacity(waiting.len());
     for (job, group) in waiting {
         let own = of_group[group];
-        let sum = |counts: &[i32]| rivals[own].iter().map(|index| counts[*index]).sum::<i32>();
+        let sum = |counts: &[i32]| rivals[own].iter().map(|index: &usize| counts[*index]).sum::<i32>();
         let standing = if rivals[own].is_empty() {
             Standing::default()
         } else {
