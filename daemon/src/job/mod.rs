@@ -159,7 +159,10 @@ impl Job {
 
     pub(crate) fn reject(&self, reason: RejectReason, detail: String) {
         let rejected = rejection(&self.assign, reason, detail);
-        self.tell(|s| s.rejected.put(rejected));
+        self.tell(|s| {
+            s.apply_request = Letter::none();
+            s.rejected.put(rejected);
+        });
     }
 
     pub(crate) fn discovered(&self, mut discovered: Discovered) {
@@ -202,6 +205,7 @@ impl Job {
         // A job that was stopped before its work began has an end as well.
         self.accept();
         self.tell(|s| {
+            s.apply_request = Letter::none();
             // The runner finishes once; a second time changes nothing.
             if s.machine.on(Event::Finish).is_ok() {
                 s.result.put(result);
@@ -212,6 +216,11 @@ impl Job {
     /// Its directory is to stay, whatever the server says: it may hold a state that is nowhere else.
     pub(crate) fn keep(&self) {
         self.state().kept = true;
+    }
+
+    /// Nothing more is to be sent of it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.state().abandoned
     }
 
     /// Its directory stays.
@@ -257,6 +266,9 @@ impl Job {
     pub(crate) fn next_message(&self) -> Option<Message> {
         let all_acked = self.spool.all_acked();
         let mut state = self.state();
+        if state.abandoned {
+            return None;
+        }
         if state.salvage {
             return state.checkpoint.unsent().map(Message::Checkpoint);
         }
@@ -286,7 +298,7 @@ impl Job {
         HeldJob { job_id, lease_id, phase, last_log_number: self.spool.last() }
     }
 
-    /// Its lease is gone, and so is the stream on which what it left was taken.
+    /// Its lease is gone, and so is the stream on which what it left was taken: the server takes no more of it.
     pub(crate) fn abandon(&self) {
         self.state().abandoned = true;
     }
@@ -353,7 +365,7 @@ impl Job {
     /// Logs are taken of it: not after a lost lease, unless it may have changed things.
     pub(crate) fn sends_logs(&self) -> bool {
         let state = self.state();
-        !state.salvage || state.machine.permitted()
+        !state.abandoned && (!state.salvage || state.machine.permitted())
     }
 }
 

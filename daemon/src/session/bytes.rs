@@ -119,6 +119,9 @@ impl Link {
     pub(crate) async fn upload(&self, job: &Job, kind: UploadKind, bytes: Bytes) -> Result<Reference, BytesError> {
         let reference = Reference { sha256: hex(&Sha256::digest(&bytes)), size: bytes.len() as u64 };
         loop {
+            if job.is_abandoned() {
+                return Err(BytesError::Refused("the job's lease is lost".to_owned()));
+            }
             let client = self.client().await?;
             let attempt = upload_once(client, job, kind, &reference, bytes.clone());
             match tokio::time::timeout(TRANSFER_LIMIT, attempt).await {

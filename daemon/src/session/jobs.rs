@@ -55,6 +55,8 @@ impl Jobs {
             }
             let reason = registered.lost.iter().find(|l| l.lease_id == *lease).map(|l| l.reason.as_str());
             lose(job, reason.unwrap_or("the server doesn't know it any more"));
+            // This session holds no such lease: whatever is said of it would end the stream.
+            job.abandon();
         }
     }
 
