@@ -6,12 +6,8 @@ use http::{HeaderMap, Method, StatusCode, header};
 use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::error::Error;
-use crate::query::Query;
+use crate::query::{ACCESS_TOKEN, Query, SESSION_TOKEN};
 
-/// The cookie and the query parameter that carry a session token.
-pub(crate) const SESSION_TOKEN: &str = "coder_session_token";
-/// The query parameter of OAuth 2 clients.
-pub(crate) const ACCESS_TOKEN: &str = "access_token";
 const SESSION_HEADER: &str = "coder-session-token";
 const CSRF_HEADER: &str = "x-csrf-token";
 const FETCH_SITE_HEADER: &str = "sec-fetch-site";

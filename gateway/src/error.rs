@@ -147,7 +147,7 @@ fn causes(status: &Status) -> String {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = match crate::reply::json(self.status.as_u16(), &*self.body) {
+        let mut response = match crate::json::response(self.status, &*self.body) {
             Ok(response) => response,
             Err(_) => self.status.into_response(),
         };

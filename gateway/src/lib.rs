@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod call;
 mod error;
+mod json;
 mod layers;
 mod manual;
 mod path;

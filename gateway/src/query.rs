@@ -10,8 +10,12 @@ use orgplane_proto::json::{JsonEnum, ZERO_TIME};
 use percent_encoding::percent_decode_str;
 use prost_types::Timestamp;
 
-use crate::auth::{ACCESS_TOKEN, SESSION_TOKEN};
 use crate::error::Error;
+
+/// The query parameter, and the cookie, that carry a session token.
+pub(crate) const SESSION_TOKEN: &str = "coder_session_token";
+/// The query parameter of OAuth 2 clients.
+pub(crate) const ACCESS_TOKEN: &str = "access_token";
 
 /// A query string's parameters, decoded, in order.
 #[derive(Debug, Clone, Default)]

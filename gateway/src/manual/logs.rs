@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::error::{Answer, Error};
 use crate::stream::{self, Render};
 use crate::upstream::MESSAGE_LIMIT;
-use crate::{Gateway, reply};
+use crate::{Gateway, json};
 
 pub(crate) async fn of_template_version(State(gateway): State<Gateway>, call: Call) -> Answer {
     let mut message = StreamJobLogsRequest::default();
@@ -46,7 +46,7 @@ async fn logs(gateway: &Gateway, call: &Call, mut message: StreamJobLogsRequest)
     let (kind, body) = if format == "text" {
         (HeaderValue::from_static("text/plain; charset=utf-8"), stream::body(call, lines, Text).await?)
     } else {
-        (reply::JSON, stream::body(call, lines, Array { begun: false }).await?)
+        (json::TYPE, stream::body(call, lines, Array { begun: false }).await?)
     };
     Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
 }
@@ -61,7 +61,7 @@ impl Render<StreamJobLogsResponse> for Array {
         for log in batch.logs {
             into.push(if self.begun { b',' } else { b'[' });
             self.begun = true;
-            reply::write_json(into, &log)?;
+            json::write(into, &log).map_err(Error::internal)?;
         }
         Ok(())
     }

@@ -7,9 +7,9 @@ use http::{HeaderValue, header};
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::{LoginRequest, LogoutRequest};
 
-use crate::auth::SESSION_TOKEN;
 use crate::call::Call;
 use crate::error::{Answer, Error};
+use crate::query::SESSION_TOKEN;
 use crate::{Gateway, body, reply};
 
 const ONE_YEAR: u32 = 365 * 24 * 60 * 60;
