@@ -110,10 +110,7 @@ async fn unstored(terraform: &Terraform<'_>, applied: Result<(), Failure>, why: 
 /// The state after the apply; an apply that ended well counts even if a cancel came since.
 async fn after(terraform: &Terraform<'_>, env: &std::collections::BTreeMap<String, String>) -> Result<Show, Failure> {
     terraform.context.stage("Graphing Infrastructure").await;
-    match terraform.show(env, None).await {
-        Err(Failure::Stopped) => Ok(Show::default()),
-        other => other,
-    }
+    terraform.show_applied(env).await
 }
 
 /// Names what may exist without being in any state.

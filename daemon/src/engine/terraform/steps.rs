@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use orgplane_proto::provisioner::v1::{LogLevel, Timing};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Binary;
 use super::output::Output;
@@ -14,11 +14,16 @@ use super::resources::Show;
 use crate::engine::{Context, Failure};
 use crate::exec::{self, ExecError};
 use crate::foreign;
+use crate::job::Stop;
+use crate::job::phase::Cause;
 use crate::shim::{self, Exit, Step};
 use crate::workdir::{create_private, private_file};
 
 /// Bytes that one command may print.
 const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
+/// For reading the state after an apply.
+const SHOW_LIMIT: Duration = Duration::from_secs(60);
+const SHOW_GRACE: Duration = Duration::from_secs(5);
 const LOCK_POLL: Duration = Duration::from_millis(100);
 const LOCK_NOTICE: Duration = Duration::from_secs(15);
 
@@ -95,8 +100,37 @@ impl<'a> Terraform<'a> {
 
     /// A plan or, without one, the state, as JSON.
     pub(crate) async fn show(&self, env: &BTreeMap<String, String>, plan: Option<&str>) -> Result<Show, Failure> {
+        self.context.check()?;
+        self.shown(env, plan, self.context.job.stops()).await
+    }
+
+    /// The state after an apply, as JSON: read whatever the job is told meanwhile, but within a time limit.
+    pub(crate) async fn show_applied(&self, env: &BTreeMap<String, String>) -> Result<Show, Failure> {
+        let (stop, stops) = watch::channel(None);
+        let showing = self.shown(env, None, stops);
+        tokio::pin!(showing);
+        let shown = tokio::select! {
+            shown = &mut showing => shown,
+            () = tokio::time::sleep(SHOW_LIMIT) => {
+                let reason = format!("it took longer than {} seconds", SHOW_LIMIT.as_secs());
+                stop.send_replace(Some(Stop { cause: Cause::TimeLimit, reason, grace: Some(SHOW_GRACE) }));
+                showing.await
+            }
+        };
+        shown.map_err(|failure| match failure {
+            Failure::Stopped => Failure::job("the apply is complete, but its resources can't be read"),
+            other => other,
+        })
+    }
+
+    async fn shown(
+        &self,
+        env: &BTreeMap<String, String>,
+        plan: Option<&str>,
+        stops: watch::Receiver<Option<Stop>>,
+    ) -> Result<Show, Failure> {
         let args: Vec<&str> = ["show", "-json", "-no-color"].into_iter().chain(plan).collect();
-        let ended = self.run("graph", &args, env, true).await?;
+        let ended = self.run_until("graph", &args, env, true, stops).await?;
         self.expect_success("show", &ended)?;
         let path = ended.dir.join(shim::STDOUT);
         if ended.exit.truncated {
@@ -141,8 +175,19 @@ impl<'a> Terraform<'a> {
         env: &BTreeMap<String, String>,
         capture: bool,
     ) -> Result<Ended, Failure> {
+        self.context.check()?;
+        self.run_until(stage, args, env, capture, self.context.job.stops()).await
+    }
+
+    async fn run_until(
+        &self,
+        stage: &'static str,
+        args: &[&str],
+        env: &BTreeMap<String, String>,
+        capture: bool,
+        stops: watch::Receiver<Option<Stop>>,
+    ) -> Result<Ended, Failure> {
         let context = self.context;
-        context.check()?;
         let started = SystemTime::now();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let command = args.first().copied().unwrap_or(stage);
@@ -158,7 +203,7 @@ impl<'a> Terraform<'a> {
         let grace = context.job.machine().grace(context.host.plan_grace, context.host.apply_grace);
         let mut output = Output::new(stage);
         let (sender, mut records) = mpsc::channel(256);
-        let running = exec::run(&context.host.shim, &dir, &step, context.job.stops(), grace, sender);
+        let running = exec::run(&context.host.shim, &dir, &step, stops, grace, sender);
         let reading = async {
             while let Some(record) = records.recv().await {
                 for (level, line) in output.read(&record) {
