@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 
+/// The server registers no daemon with more slots.
+const MAX_CAPACITY: u32 = 1000;
+
 /// Text that is never shown and is wiped from memory after use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
@@ -113,7 +116,7 @@ pub struct Config {
     pub name: String,
     /// The organization's name or id that the key is expected to be of; `None` takes any.
     pub organization: Option<String>,
-    /// Jobs at a time, at least 1.
+    /// Jobs at a time, 1 to 1000.
     pub capacity: u32,
     /// The engines to offer. Echo is offered only when it is named here.
     pub engines: BTreeSet<EngineKind>,
@@ -138,7 +141,8 @@ impl Config {
                 .map(PathBuf::from)
                 .filter(|p| p.is_absolute())
                 .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(fallback)))
-                .unwrap_or_else(|| std::env::temp_dir().join(fallback))
+                // Refused unless another is named: a place that others can guess is no place for states.
+                .filter(|p| p.is_absolute())
         };
         let args = ["provisioner", "shim", "--dir"].map(OsString::from).to_vec();
         Ok(Self {
@@ -149,8 +153,8 @@ impl Config {
             capacity: 1,
             engines: BTreeSet::from([EngineKind::Terraform]),
             terraform_path: None,
-            cache_dir: user("XDG_CACHE_HOME", ".cache").join("orgplane"),
-            work_dir: user("XDG_DATA_HOME", ".local/share").join("orgplane/provisioner"),
+            cache_dir: user("XDG_CACHE_HOME", ".cache").map(|p| p.join("orgplane")).unwrap_or_default(),
+            work_dir: user("XDG_DATA_HOME", ".local/share").map(|p| p.join("orgplane/provisioner")).unwrap_or_default(),
             shim: ShimCommand { program, args },
             intervals: Intervals::default(),
         })
@@ -166,13 +170,16 @@ impl Config {
             return Err(rule("key", "has characters that no provisioner key has; is it complete and on one line?"));
         }
         check_name(&self.name)?;
-        if self.capacity == 0 {
-            return Err(rule("capacity", "must be at least 1"));
+        if !(1..=MAX_CAPACITY).contains(&self.capacity) {
+            return Err(rule("capacity", format!("must be 1 to {MAX_CAPACITY}")));
         }
         if self.engines.is_empty() {
             return Err(rule("engine", "name at least one of `terraform` and `echo`"));
         }
         for (field, path) in [("cache-dir", &self.cache_dir), ("work-dir", &self.work_dir)] {
+            if path.as_os_str().is_empty() {
+                return Err(rule(field, format!("neither HOME nor XDG is set; name a directory with --{field}")));
+            }
             if !path.is_absolute() {
                 return Err(rule(field, format!("{} is not an absolute path", path.display())));
             }
@@ -234,12 +241,14 @@ mod tests {
     #[test]
     fn each_rule_names_its_field() {
         type Change = fn(&mut Config);
-        let broken: [(&str, Change); 6] = [
+        let broken: [(&str, Change); 8] = [
             ("url", |c| c.url = "ftp://x".to_owned()),
             ("url", |c| c.url = "https://host/path".to_owned()),
             ("key", |c| c.key = Secret::new("  ")),
             ("name", |c| c.name = "has space".to_owned()),
             ("capacity", |c| c.capacity = 0),
+            ("capacity", |c| c.capacity = 1001),
+            ("work-dir", |c| c.work_dir = PathBuf::new()),
             ("work-dir", |c| c.work_dir = PathBuf::from("relative")),
         ];
         for (field, change) in broken {
