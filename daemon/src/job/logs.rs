@@ -114,11 +114,20 @@ impl Log {
     /// Numbers lines into the spool, and wakes the session for each batch.
     pub(crate) fn start(spool: Arc<Spool>, limit: u64, wake: Arc<Notify>) -> Self {
         let (sender, mut receiver) = mpsc::channel(QUEUE);
-        tokio::task::spawn_blocking(move || {
+        tokio::spawn(async move {
             let mut shaper = Shaper::new(limit);
             let mut commands = Vec::new();
-            while receiver.blocking_recv_many(&mut commands, QUEUE) > 0 {
-                write_batch(&mut shaper, &spool, &wake, commands.drain(..));
+            while receiver.recv_many(&mut commands, QUEUE).await > 0 {
+                let (spool, wake, batch) = (Arc::clone(&spool), Arc::clone(&wake), std::mem::take(&mut commands));
+                // A thread for as long as the disk takes, not for as long as the job.
+                let written = tokio::task::spawn_blocking(move || {
+                    write_batch(&mut shaper, &spool, &wake, batch.into_iter());
+                    shaper
+                });
+                match written.await {
+                    Ok(back) => shaper = back,
+                    Err(error) => return tracing::error!(%error, "a job's log writer failed; lines are lost"),
+                }
             }
         });
         Self(sender)
