@@ -1,6 +1,8 @@
 //! The work directory: one daemon's at a time, with its instance id and a directory for each job.
 //!
-//! A job's directory holds all that a later start of the daemon needs to know about it: `assign` (the assignment as it
+//! A later start of the daemon doesn't take a running job over yet: it leaves the directories of engines that still run
+//! and of jobs that were permitted to change things where they are, warns of them, and removes the others. A job's
+//! directory holds: `assign` (the assignment as it
 //! came), `logs` (the numbered lines), `permitted` (there from the apply permit on), `result`, `work` (where the engine
 //! runs) and `steps` (one directory per engine command, see [`crate::shim`]).
 

@@ -2,7 +2,8 @@
 //!
 //! Terraform dies within seconds when the pipe it prints into breaks. So the shim holds the other end of its pipes, in a
 //! session of its own, and reads them always; the daemon reads what the shim wrote down. Everything the two say to each
-//! other goes through the step's directory, so a later daemon can take over:
+//! other goes through the step's directory. A daemon that starts later doesn't take a running job over yet: it leaves a
+//! running engine and its directory alone, says so, and the server counts the job as lost when its lease ends.
 //!
 //! | file | written by | |
 //! |---|---|---|
