@@ -162,6 +162,12 @@ impl Object {
         Self { resource, organization: Some(organization), owner: None }
     }
 
+    /// A workspace.
+    #[must_use]
+    pub fn workspace(organization: OrganizationId, owner: UserId) -> Self {
+        Self::of(Resource::Workspace, organization).owned_by(owner)
+    }
+
     /// The same as a user's own.
     #[must_use]
     pub fn owned_by(self, owner: UserId) -> Self {

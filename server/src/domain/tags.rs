@@ -70,6 +70,9 @@ impl Tags {
     }
 }
 
+/// Bytes of all names and values together: jobs are found by their tags through an index, whose entries are bounded.
+const MAX_SIZE: usize = 2000;
+
 /// Tags that may be asked for.
 ///
 /// # Errors
@@ -79,11 +82,12 @@ pub fn requested(tags: &BTreeMap<String, String>) -> Rule {
     let plain = |c: char| !is_hidden(c) && c != '"' && c != '\\';
     let fits = |text: &str| text.len() <= 256 && text.chars().all(plain);
     let is_name = |text: &str| !text.is_empty() && !text.starts_with([',', ':', '}']) && fits(text);
-    if tags.len() <= 64 && tags.iter().all(|(name, value)| is_name(name) && fits(value)) {
+    let size: usize = tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if tags.len() <= 64 && size <= MAX_SIZE && tags.iter().all(|(name, value)| is_name(name) && fits(value)) {
         Ok(())
     } else {
         Err(
-            "must be at most 64, each with a name that doesn't begin with a comma, colon or brace, names and values of at \
+            "must be at most 64 and 2000 bytes in all, each with a name that doesn't begin with a comma, colon or brace, names and values of at \
              most 256 bytes without quotes, backslashes and invisible characters",
         )
     }

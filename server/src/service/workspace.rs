@@ -7,7 +7,7 @@ use crate::domain::permission::{Action, Object, Resource, Subject, allowed, auth
 use crate::domain::rule::Violations;
 use crate::domain::workspace::{BuildReason, Transition};
 use crate::domain::{Error, Result, name};
-use crate::service::workspace_build::{BuildView, NewBuild, import_of, queue};
+use crate::service::workspace_build::{BuildView, NewBuild, import_of, no_parameters, queue};
 use crate::store;
 use crate::store::entity::{organization, template, template_version, user_account, workspace, workspace_build};
 
@@ -195,14 +195,14 @@ impl Service {
     }
 }
 
-/// What a workspace is as an object of permission.
-pub(super) fn object_of(workspace: &workspace::Model) -> Object {
-    Object::of(Resource::Workspace, workspace.organization_id).owned_by(workspace.owner_id)
-}
-
 fn readable(subject: &Subject, found: Option<workspace::Model>) -> Result<workspace::Model> {
     let workspace = found.ok_or(Error::NotFound(Kind::Workspace))?;
-    authorize(subject, Action::Read, &object_of(&workspace), Kind::Workspace)?;
+    authorize(
+        subject,
+        Action::Read,
+        &Object::workspace(workspace.organization_id, workspace.owner_id),
+        Kind::Workspace,
+    )?;
     Ok(workspace)
 }
 
@@ -244,11 +244,4 @@ fn validate(new: &NewWorkspace) -> Result<Source> {
     }
     violations.finish()?;
     source.ok_or_else(|| Error::invalid("template_id", "must be a UUID"))
-}
-
-/// Templates have no parameters yet, so that no value can be for one.
-pub(super) fn no_parameters(names: &[String], violations: &mut Violations) {
-    for name in names {
-        violations.add("rich_parameter_values", format!("the template version has no parameter named {name:?}"));
-    }
 }

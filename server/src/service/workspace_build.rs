@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use futures_util::Stream;
 
-use super::workspace::{no_parameters, object_of};
 use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{BuildId, JobId, TemplateVersionId, UserId, WorkspaceId};
@@ -100,7 +99,7 @@ impl Service {
         let workspace = self.workspace_find(subject, &request.workspace).await?;
         let (transition, version_id) = validate(&request)?;
         let action = if transition == Transition::Delete { Action::Delete } else { Action::Run };
-        authorize(subject, action, &object_of(&workspace), Kind::Workspace)?;
+        authorize(subject, action, &Object::workspace(workspace.organization_id, workspace.owner_id), Kind::Workspace)?;
 
         let tx = self.store.begin().await?;
         let job = store::provisioner_job::find(&tx, latest(&tx, workspace.id).await?.job_id).await?;
@@ -211,7 +210,12 @@ impl Service {
             "running" => Some(JobStatus::Running),
             _ => return Err(Error::invalid("expect_status", "must be `pending`, `running` or empty")),
         };
-        authorize(subject, Action::Run, &object_of(&workspace), Kind::Build)?;
+        authorize(
+            subject,
+            Action::Run,
+            &Object::workspace(workspace.organization_id, workspace.owner_id),
+            Kind::Build,
+        )?;
         if expected != Some(JobStatus::Pending) && !subject.is(SiteRole::Owner) {
             let templates = store::template::find_many(&self.store, vec![workspace.template_id]).await?;
             if !templates.iter().any(|template| template.allow_user_cancel_workspace_jobs) {
@@ -411,6 +415,13 @@ fn validate(request: &BuildRequest) -> Result<(Transition, Option<TemplateVersio
     violations.finish()?;
     let transition = request.transition.ok_or_else(|| Error::invalid("transition", "must be given"))?;
     Ok((transition, version))
+}
+
+/// Templates have no parameters yet, so that no value can be for one.
+pub(super) fn no_parameters(names: &[String], violations: &mut Violations) {
+    for name in names {
+        violations.add("rich_parameter_values", format!("the template version has no parameter named {name:?}"));
+    }
 }
 
 #[cfg(test)]
