@@ -1,26 +1,11 @@
 //! The daemon as a whole.
 
-use tokio_util::sync::CancellationToken;
-
 use crate::engine::Host;
+use crate::files::create_private;
 use crate::session::Session;
-use crate::workdir::{WorkDir, create_private};
+use crate::stop::Stop;
+use crate::workdir::WorkDir;
 use crate::{Config, Error};
-
-/// How the daemon is told to end.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    /// Take no new jobs, and end when the running ones have.
-    pub drain: CancellationToken,
-    /// Interrupt the running jobs, hand in what they leave, and end.
-    pub interrupt: CancellationToken,
-}
-
-impl From<CancellationToken> for Stop {
-    fn from(drain: CancellationToken) -> Self {
-        Self { drain, interrupt: CancellationToken::new() }
-    }
-}
 
 /// Runs a daemon until it is told to end, or can't go on.
 ///

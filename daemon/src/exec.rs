@@ -13,11 +13,11 @@ use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::ShimCommand;
+use crate::files::{create_private, write_private};
 use crate::foreign;
 use crate::job::Stop;
 use crate::shim::record::Record;
 use crate::shim::{self, Exit, Step};
-use crate::workdir::{create_private, write_private};
 
 /// Bytes that the account of a command's end may have.
 const MAX_EXIT: u64 = 1024 * 1024;

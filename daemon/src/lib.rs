@@ -15,14 +15,17 @@ mod daemon;
 mod engine;
 mod error;
 mod exec;
+mod files;
 mod foreign;
 mod job;
 pub mod privacy;
 mod session;
 mod shim;
+mod stop;
 mod workdir;
 
 pub use config::{Config, EngineKind, Intervals, Secret, ShimCommand};
-pub use daemon::{Stop, run};
+pub use daemon::run;
 pub use error::Error;
 pub use shim::shim;
+pub use stop::Stop;

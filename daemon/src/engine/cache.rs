@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use orgplane_proto::provisioner::v1::Reference;
 use sha2::{Digest as _, Sha256};
 
+use crate::files::create_private;
 use crate::foreign;
 use crate::session::bytes::hex;
-use crate::workdir::create_private;
 
 /// The oldest archives go when all together are longer.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;

@@ -15,11 +15,12 @@ use prost::Message as _;
 
 use super::cache::Cache;
 use super::{Failure, Host};
+use crate::files::write_private;
 use crate::job::logs::{Line, Log};
 use crate::job::phase::Cause;
 use crate::job::{Job, Stop};
 use crate::session::bytes::{BytesError, Link};
-use crate::workdir::{PERMITTED, write_private};
+use crate::workdir::PERMITTED;
 
 /// More timings than this are not reported.
 const MAX_TIMINGS: usize = 1000;

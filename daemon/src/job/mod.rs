@@ -12,7 +12,7 @@ use std::time::Duration;
 use orgplane_proto::provisioner::v1::daemon_message::Message;
 use orgplane_proto::provisioner::v1::{
     Accepted, ApplyRequest, ApplyVerdict, Assign, Cancel, Checkpoint, Discovered, HeldJob, RejectReason, Rejected,
-    Result as JobResult, StateReference,
+    Result as JobResult, StateReference, Verdict,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -69,6 +69,8 @@ struct State {
     apply_request: Letter<ApplyRequest>,
     checkpoint: Letter<Checkpoint>,
     result: Letter<JobResult>,
+    /// The server was asked for the permit, on this stream or an earlier one.
+    asked: bool,
     /// Its lease is gone: the stream takes state and logs only.
     salvage: bool,
     /// The job's task has ended.
@@ -104,6 +106,7 @@ impl Job {
             apply_request: Letter::none(),
             checkpoint: Letter::none(),
             result: Letter::none(),
+            asked: false,
             salvage: false,
             ended_at: None,
             abandoned: false,
@@ -276,6 +279,7 @@ impl Job {
             return Some(Message::Accepted(accepted));
         }
         if let Some(request) = state.apply_request.unsent() {
+            state.asked = true;
             return Some(Message::ApplyRequest(request));
         }
         if let Some(discovered) = state.discovered.unsent() {
@@ -322,6 +326,12 @@ impl Job {
         if state.checkpoint.content.as_ref().is_some_and(stored) {
             state.checkpoint = Letter::none();
         }
+    }
+
+    /// The server may have given the permit, whether or not its verdict came: such a job can't be given back.
+    pub(crate) fn may_be_permitted(&self) -> bool {
+        let refused = self.verdict.borrow().as_ref().is_some_and(|verdict| verdict.verdict() != Verdict::Go);
+        self.state().asked && !refused
     }
 
     pub(crate) fn judge(&self, verdict: ApplyVerdict) {

@@ -13,8 +13,8 @@ use super::logs::Log;
 use super::phase::Cause;
 use super::{Job, Stop};
 use crate::engine::{self, Context, Failure, Host};
+use crate::files::write_private;
 use crate::session::bytes::Link;
-use crate::workdir::write_private;
 
 /// A result over this is not sent: messages over 1 MiB end the stream.
 const MAX_RESULT: usize = 900 * 1024;
@@ -125,7 +125,7 @@ fn lease_end(job: &Job, terms: Terms) -> Instant {
 fn given_back(job: &Job, ended: &Result<Payload, Failure>) -> Option<(RejectReason, String)> {
     let machine = job.machine();
     let Err(failure) = ended else { return None };
-    if machine.permitted() {
+    if machine.permitted() || job.may_be_permitted() {
         return None;
     }
     let reason = match (machine.stopped(), failure) {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use orgplane_proto::provisioner::v1::LogEntry;
 use prost::Message as _;
 
-use crate::workdir::private_file;
+use crate::files::private_file;
 
 /// Bytes of a batch and lines in it, so that a batch stays far below the message limit.
 const BATCH_BYTES: u64 = 64 * 1024;

@@ -12,16 +12,20 @@ use orgplane_proto::provisioner::v1::{
 };
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::connect::Client;
+use crate::files::private_file;
 use crate::job::Job;
-use crate::workdir::private_file;
 
 const CHUNK: usize = 256 * 1024;
 /// Longer than any archive or state may be.
 const MAX_DOWNLOAD: u64 = 512 * 1024 * 1024;
 const RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// A server that is reached but fails is tried for so long.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// A transfer that takes longer is begun anew.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(10 * 60);
 
@@ -83,6 +87,35 @@ impl From<std::io::Error> for Attempt {
     }
 }
 
+/// How often a transfer is tried: without end while the server can't be reached, for that is the lease's to end; for a
+/// while when it answers that it can't.
+struct Tries {
+    wait: Duration,
+    failing_since: Option<Instant>,
+}
+
+impl Tries {
+    const fn new() -> Self {
+        Self { wait: RETRY, failing_since: None }
+    }
+
+    /// Waits for the next try, or gives up.
+    async fn failed(&mut self, status: &Status) -> Result<(), BytesError> {
+        // What a broken connection ends with.
+        let unreached = matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown);
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if unreached {
+            *self = Self::new();
+        } else if since.elapsed() > PATIENCE {
+            return Err(BytesError::Refused(status.message().to_owned()));
+        }
+        tracing::info!(cause = status.message(), "a transfer is tried again");
+        tokio::time::sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(LONGEST_RETRY);
+        Ok(())
+    }
+}
+
 impl Link {
     pub(crate) const fn new(way: watch::Receiver<Way>) -> Self {
         Self { way }
@@ -102,22 +135,23 @@ impl Link {
         if reference.size > MAX_DOWNLOAD {
             return Err(BytesError::Refused(format!("{} bytes are more than a job may have", reference.size)));
         }
+        let mut tries = Tries::new();
         loop {
             let client = self.client().await?;
             let attempt = download_once(client, job, reference, path);
             match tokio::time::timeout(TRANSFER_LIMIT, attempt).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(Attempt::Failed(error))) => return Err(error),
-                Ok(Err(Attempt::Again(status))) => tracing::info!(cause = status.message(), "download is tried again"),
-                Err(_) => tracing::info!("a download took too long and is tried again"),
+                Ok(Err(Attempt::Again(status))) => tries.failed(&status).await?,
+                Err(_) => tries.failed(&Status::deadline_exceeded("a download took too long")).await?,
             }
-            tokio::time::sleep(RETRY).await;
         }
     }
 
     /// Hands bytes in; returns when the server has them.
     pub(crate) async fn upload(&self, job: &Job, kind: UploadKind, bytes: Bytes) -> Result<Reference, BytesError> {
         let reference = Reference { sha256: hex(&Sha256::digest(&bytes)), size: bytes.len() as u64 };
+        let mut tries = Tries::new();
         loop {
             if job.is_abandoned() {
                 return Err(BytesError::Refused("the job's lease is lost".to_owned()));
@@ -127,10 +161,9 @@ impl Link {
             match tokio::time::timeout(TRANSFER_LIMIT, attempt).await {
                 Ok(Ok(())) => return Ok(reference),
                 Ok(Err(Attempt::Failed(error))) => return Err(error),
-                Ok(Err(Attempt::Again(status))) => tracing::info!(cause = status.message(), "upload is tried again"),
-                Err(_) => tracing::info!("an upload took too long and is tried again"),
+                Ok(Err(Attempt::Again(status))) => tries.failed(&status).await?,
+                Err(_) => tries.failed(&Status::deadline_exceeded("an upload took too long")).await?,
             }
-            tokio::time::sleep(RETRY).await;
         }
     }
 }

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::Session;
 use super::bytes::Link;
+use crate::files::write_private;
 use crate::job::phase::Cause;
 use crate::job::spool::{Batch, Spool};
 use crate::job::{Job, Stop, rejection, runner};
-use crate::workdir::write_private;
 
 /// Refusals that wait to be sent; a server that sends assignments faster than it reads refusals gets fewer of them.
 const MAX_REFUSALS: usize = 64;

@@ -18,11 +18,11 @@ use self::bytes::Way;
 use self::connect::Connector;
 use self::jobs::Jobs;
 use self::stream::End;
-use crate::daemon::Stop;
 use crate::engine::Host;
 use crate::engine::terraform::Binary;
 use crate::job::phase::Cause;
 use crate::job::runner::Terms;
+use crate::stop::Stop;
 use crate::workdir::WorkDir;
 use crate::{Config, Error};
 

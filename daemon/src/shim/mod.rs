@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::{private_file, write_private};
 use crate::foreign;
-use crate::workdir::{private_file, write_private};
 
 pub(crate) const STEP: &str = "step.json";
 pub(crate) const CONTROL: &str = "control";

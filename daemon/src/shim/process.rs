@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 
 use super::record::{self, Stream, Writer};
 use super::{CONTROL, Exit, RECORDS, STDOUT, Step};
-use crate::workdir::private_file;
+use crate::files::private_file;
 
 /// How long a dead engine's children may keep its pipes open.
 const LINGER: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 use tar::EntryType;
 
-use crate::workdir::create_private;
+use crate::files::create_private;
 
 /// All files of a template together.
 pub(super) const MAX_UNPACKED: u64 = 100 * 1024 * 1024;

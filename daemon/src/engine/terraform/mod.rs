@@ -23,7 +23,7 @@ pub(crate) use self::binary::Binary;
 use self::module::Module;
 use self::steps::Terraform;
 use super::{Context, Failure};
-use crate::workdir::write_private;
+use crate::files::write_private;
 
 /// Where the values of variables are, in the directory where Terraform runs.
 const VAR_FILE: &str = "orgplane.tfvars.json";

@@ -13,11 +13,11 @@ use super::output::Output;
 use super::resources::Show;
 use crate::engine::{Context, Failure};
 use crate::exec::{self, ExecError};
+use crate::files::{create_private, private_file};
 use crate::foreign;
 use crate::job::Stop;
 use crate::job::phase::Cause;
 use crate::shim::{self, Exit, Step};
-use crate::workdir::{create_private, private_file};
 
 /// Bytes that one command may print.
 const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
