@@ -10,6 +10,7 @@ use orgplane_proto::provisioner::v1 as pb;
 use orgplane_proto::provisioner::v1::daemon_message::Message;
 use tonic::{Status, Streaming};
 
+use super::inbox::Inbox;
 use crate::dispatch::SessionId;
 use crate::dispatch::session::{Command, Outbox};
 use crate::domain::error::ProtocolFault;
@@ -131,12 +132,12 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(&self, mut messages: Streaming<pb::DaemonMessage>) {
+    async fn run(&self, messages: Streaming<pb::DaemonMessage>) {
         let dispatcher = &self.service.dispatcher;
-        loop {
-            let message = match messages.message().await {
-                Ok(Some(message)) => message,
-                Ok(None) => return,
+        let mut inbox = Inbox::new(messages);
+        while let Some(arrival) = inbox.message().await {
+            let message = match arrival {
+                Ok(message) => message,
                 // Where the connection broke nobody hears this; a message over the limit comes here too.
                 Err(unreadable) => {
                     let fault = ProtocolFault::Unreadable(unreadable.message().to_owned());

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod connect;
+mod inbox;
 #[cfg(test)]
 mod tests;
 
