@@ -9,9 +9,12 @@ use crate::args::{Log, LogFormat};
 use crate::environment;
 use crate::error::Usage;
 
+/// Says a line for each statement of the schema at every first start.
+const QUIETER: &str = "sea_orm_migration=warn";
+
 /// Starts logging. `ORGPLANE_LOG`, else `RUST_LOG`, says what is logged; else everything from `level` on.
 pub(crate) fn init(log: &Log, level: &str) -> Result<()> {
-    let directives = environment::first(&["ORGPLANE_LOG", "RUST_LOG"]).unwrap_or_else(|| level.to_owned());
+    let directives = environment::first(&["ORGPLANE_LOG", "RUST_LOG"]).unwrap_or_else(|| format!("{level},{QUIETER}"));
     let filter = EnvFilter::builder()
         .parse(&directives)
         .map_err(|error| Usage::new(format!("ORGPLANE_LOG or RUST_LOG: {directives:?} is no log filter: {error}")))?;

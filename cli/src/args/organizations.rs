@@ -17,7 +17,7 @@ pub(crate) enum Organizations {
     /// Create an organization.
     #[command(after_help = "Example:\n  orgplane organizations create data-platform --display-name 'Data platform'")]
     Create {
-        /// Its name: lower-case letters, digits and hyphens.
+        /// Its name: letters, digits and single hyphens between them.
         name: String,
         /// Its name for people; by default the same.
         #[arg(long, default_value = "")]

@@ -134,7 +134,7 @@ pub(crate) struct ListKeys {
 pub(crate) struct DeleteKey {
     /// The key's name.
     pub(crate) name: String,
-    /// Don't ask.
+    /// Don't ask; needed where there is no terminal.
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[command(flatten)]

@@ -96,7 +96,7 @@ impl Credential {
             Self::Password => "Incorrect email or password.",
             Self::KeyMissing => "The call carries no provisioner key.",
             Self::KeyMalformed => {
-                "The provisioner key is malformed: it must be `orgp_` and 49 characters, exactly as it was shown."
+                "The provisioner key is malformed: it must be `orgp_` and 49 characters, all exactly as they were shown."
             }
             Self::KeyUnknown => "The provisioner key doesn't exist: it was deleted, or it is of another deployment.",
             Self::KeyRevoked => "The provisioner key was revoked or has expired.",

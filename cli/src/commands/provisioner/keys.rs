@@ -55,7 +55,10 @@ pub(crate) async fn delete(args: DeleteKey) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
     let organization = client.organization(&args.organization).await?;
     let name = args.name;
-    if !args.yes && terminal::is_interactive() {
+    if !args.yes {
+        if !terminal::is_interactive() {
+            bail!("not deleted: there is no terminal to ask at; add --yes to delete the key without a question");
+        }
         let question = format!("Delete the provisioner key {name}? Its daemons lose their connection.");
         if !terminal::confirm(&question)? {
             bail!("not deleted");
