@@ -21,7 +21,8 @@ fn build() -> PathBuf {
     let target = profile.parent().expect("target directory");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "orgplane", "--target-dir"]).arg(target);
+    // Not quiet: a release build takes minutes, and may wait for another build of the same directory.
+    command.args(["build", "--package", "orgplane", "--target-dir"]).arg(target);
     if profile.ends_with("release") {
         command.arg("--release");
     }

@@ -49,6 +49,8 @@ async fn main() -> anyhow::Result<()> {
         names = ["dispatch", "stream", "idle"].map(str::to_owned).to_vec();
     }
     let databases = Database::pick(database.as_deref())?;
+    // Built before the first case, so that none waits for it.
+    orgplane_tests::binary();
     let mut report = Report::start();
     for database in &databases {
         for name in &names {
