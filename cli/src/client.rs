@@ -170,9 +170,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_unreachable_server_is_named_with_its_cause() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = Client::connect(&format!("http://{free}"), false, None).await.err().unwrap().to_string();
-        assert!(error.contains(&free.to_string()) && error.contains("refused"), "{error}");
+        // Held without listening, so that nobody else can.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = held.local_addr().unwrap();
+        let error = Client::connect(&format!("http://{address}"), false, None).await.err().unwrap().to_string();
+        assert!(error.contains(&address.to_string()) && error.contains("refused"), "{error}");
     }
 
     #[test]

@@ -44,9 +44,10 @@ async fn over_the_network() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Held without listening, so that nobody else can.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
     let api = over(channel(address), Fake::default(), Duration::from_secs(30));
     for (method, uri) in [("GET", "/api/v2/organizations/acme"), ("GET", "/api/v2/workspacebuilds/b/logs")] {
         let answer = api.send(call(method, uri, "")).await;

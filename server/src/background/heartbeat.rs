@@ -3,22 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::ticks::Ticks;
 use crate::dispatch::Dispatcher;
 use crate::domain::Result;
 use crate::store::{self, Store};
 
 /// Runs until stopped.
 pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, interval: Duration, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = Ticks::new(interval, stop);
+    while ticks.next().await {
         if let Err(error) = pass(&store, &dispatcher).await {
             // Nobody was told that a lease lives on, so daemons stop in time if this lasts.
             tracing::warn!(error = %error, "can't renew leases now");

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::ticks::Ticks;
 use crate::dispatch::Dispatcher;
 use crate::domain::Result;
 use crate::store::{self, Store};
@@ -15,13 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until stopped.
 pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = Ticks::new(INTERVAL, stop);
+    while ticks.next().await {
         if let Err(error) = pass(&store, &dispatcher).await {
             tracing::warn!(error = %error, "can't look for ended provisioner keys now");
         }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ticks::Ticks;
 use crate::dispatch::Dispatcher;
 use crate::domain::{Result, Timestamp};
 use crate::options::Provisioners;
@@ -50,13 +51,8 @@ impl Patience {
 /// Runs until stopped.
 pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, options: Provisioners, stop: CancellationToken) {
     let mut patience = Patience::new(&options, Instant::now());
-    let mut ticks = tokio::time::interval(options.reap_interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = Ticks::new(options.reap_interval, stop);
+    while ticks.next().await {
         if let Err(error) = pass(&store, &dispatcher, &mut patience).await {
             tracing::warn!(error = %error, "can't look for lapsed leases now");
             patience.interrupted();

@@ -4,3 +4,4 @@
 pub mod heartbeat;
 pub mod key_watch;
 pub mod lease_reaper;
+mod ticks;
