@@ -32,6 +32,7 @@ impl Route {
 pub(crate) fn manual() -> Vec<Route> {
     vec![
         Route::new(Method::GET, "/api/v2", manual::root::hello),
+        Route::new(Method::GET, "/api/v2/openapi.json", manual::root::openapi),
         Route::new(Method::POST, "/api/v2/users/login", manual::session::login),
         Route::new(Method::POST, "/api/v2/users/logout", manual::session::logout),
         Route::new(Method::POST, "/api/v2/files", manual::files::upload),

@@ -3,6 +3,7 @@
 mod answers;
 mod fake;
 mod files;
+mod openapi;
 mod routes;
 mod shapes;
 mod streams;

@@ -1,34 +1,19 @@
-//! Generates the mechanical REST routes: for every RPC with `google.api.http` whose translation needs no code of its own,
-//! a handler that fills the request from path, query and body, makes one unary call and writes the reply as JSON.
+//! The mechanical REST routes: for every RPC with `google.api.http` whose translation needs no code of its own, a handler
+//! that fills the request from path, query and body, makes one unary call and writes the reply as JSON.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::{env, fs};
 
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MethodDescriptor, ReflectMessage as _, Value,
-};
+use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MethodDescriptor, Value};
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+use crate::Fallible;
+use crate::descriptor::{Binding, bindings, rest};
 
-/// One way to call a method over HTTP.
-struct Binding {
-    verb: &'static str,
-    path: String,
-    body: String,
-    response_body: String,
-}
-
-fn main() -> Fallible<()> {
-    let descriptor = env::var("DEP_ORGPLANE_PROTO_DESCRIPTOR")?;
-    println!("cargo::rerun-if-changed={descriptor}");
-    let pool = DescriptorPool::decode(fs::read(descriptor)?.as_slice())?;
-
+/// The source of the handlers and of the table of them.
+pub(crate) fn source(pool: &DescriptorPool) -> Fallible<String> {
     let mut handlers = String::new();
     let mut routes = String::new();
     for method in pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()) {
-        let manual = option(&method, "orgplane.options.v1.rest", "manual");
-        if manual == Some(Value::Bool(true)) {
+        if rest(&method, "manual") == Some(Value::Bool(true)) {
             continue;
         }
         for (number, binding) in bindings(&method).iter().enumerate() {
@@ -41,42 +26,9 @@ fn main() -> Fallible<()> {
             writeln!(routes, "        Route::new(http::Method::{verb}, {path:?}, {name}),")?;
         }
     }
-    let file = format!(
+    Ok(format!(
         "/// The mechanical routes.\npub(crate) fn mechanical() -> Vec<Route> {{\n    vec![\n{routes}    ]\n}}\n{handlers}"
-    );
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("routes.rs"), file)?;
-    Ok(())
-}
-
-fn extension(method: &MethodDescriptor, name: &str) -> Option<DynamicMessage> {
-    let options = method.options();
-    let found = options.extensions().find(|(e, _)| e.full_name() == name)?;
-    found.1.as_message().cloned()
-}
-
-fn option(method: &MethodDescriptor, name: &str, member: &str) -> Option<Value> {
-    extension(method, name)?.get_field_by_name(member).map(|v| v.into_owned())
-}
-
-fn text(message: &DynamicMessage, member: &str) -> String {
-    message.get_field_by_name(member).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// The method's HTTP rule and its additional ones; none for methods of gRPC only.
-fn bindings(method: &MethodDescriptor) -> Vec<Binding> {
-    let Some(rule) = extension(method, "google.api.http") else { return Vec::new() };
-    let more = rule.get_field_by_name("additional_bindings").map(|v| v.into_owned());
-    let more = more.as_ref().and_then(Value::as_list).unwrap_or_default();
-    let rules = std::iter::once(&rule).chain(more.iter().filter_map(Value::as_message));
-    rules.filter_map(binding).collect()
-}
-
-fn binding(rule: &DynamicMessage) -> Option<Binding> {
-    debug_assert_eq!(rule.descriptor().full_name(), "google.api.HttpRule");
-    let verbs = [("get", "GET"), ("put", "PUT"), ("post", "POST"), ("delete", "DELETE"), ("patch", "PATCH")];
-    let (member, verb) = verbs.into_iter().find(|(member, _)| rule.has_field_by_name(member))?;
-    let (body, response_body) = (text(rule, "body"), text(rule, "response_body"));
-    Some(Binding { verb, path: text(rule, member), body, response_body })
+    ))
 }
 
 fn handler(name: &str, method: &MethodDescriptor, binding: &Binding, out: &mut String) -> Fallible<()> {
@@ -86,7 +38,7 @@ fn handler(name: &str, method: &MethodDescriptor, binding: &Binding, out: &mut S
     if !matches!(binding.body.as_str(), "" | "*") {
         return Err("only body: \"*\" is supported".into());
     }
-    let variables: Vec<&str> = binding.path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
+    let variables = binding.variables();
     let service = method.parent_service();
     let package = rust_path(service.package_name());
     let (service_name, rpc) = (service.name(), snake(method.name()));
@@ -122,7 +74,7 @@ fn handler(name: &str, method: &MethodDescriptor, binding: &Binding, out: &mut S
 
 /// Reads the fields that the path doesn't carry from query parameters.
 fn query(method: &MethodDescriptor, variables: &[&str], out: &mut String) -> Fallible<()> {
-    let strict = option(method, "orgplane.options.v1.rest", "strict_query") == Some(Value::Bool(true));
+    let strict = rest(method, "strict_query") == Some(Value::Bool(true));
     let fields: Vec<FieldDescriptor> = method.input().fields().filter(|f| !variables.contains(&f.name())).collect();
     if fields.is_empty() && !strict {
         return Ok(());
@@ -133,7 +85,7 @@ fn query(method: &MethodDescriptor, variables: &[&str], out: &mut String) -> Fal
         writeln!(out, "    query.{read}({name:?}, &mut message.{name});")?;
     }
     writeln!(out, "    query.{}()?;", if strict { "finish_strict" } else { "finish" })?;
-    if let Some(Value::I32(limit @ 1..)) = option(method, "orgplane.options.v1.rest", "default_limit") {
+    if let Some(Value::I32(limit @ 1..)) = rest(method, "default_limit") {
         writeln!(out, "    if message.limit == 0 {{\n        message.limit = {limit};\n    }}")?;
     }
     Ok(())
@@ -161,7 +113,7 @@ fn has_text_entries(entry: &prost_reflect::MessageDescriptor) -> bool {
 }
 
 fn reply(method: &MethodDescriptor, binding: &Binding, out: &mut String) -> Fallible<()> {
-    let status = match option(method, "orgplane.options.v1.rest", "success_status") {
+    let status = match rest(method, "success_status") {
         Some(Value::U32(status @ 1..)) => status,
         _ => 200,
     };
@@ -169,7 +121,7 @@ fn reply(method: &MethodDescriptor, binding: &Binding, out: &mut String) -> Fall
         "" => String::new(),
         name => format!(".{name}"),
     };
-    let created = option(method, "orgplane.options.v1.rest", "created_field");
+    let created = rest(method, "created_field");
     let created = created.as_ref().and_then(Value::as_str).unwrap_or_default();
     if status == 204 {
         writeln!(out, "    let _: ::orgplane_proto::common::v1::Empty = reply;\n    Ok(crate::reply::no_content())")?;
