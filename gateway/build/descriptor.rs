@@ -59,8 +59,11 @@ impl Comments {
         let mut found = HashMap::new();
         for file in pool.files() {
             let info = file.file_descriptor_proto().source_code_info.clone().unwrap_or_default();
-            let texts: HashMap<&[i32], &str> =
-                info.location.iter().map(|l| (l.path.as_slice(), l.leading_comments.as_deref().unwrap_or(""))).collect();
+            let texts: HashMap<&[i32], &str> = info
+                .location
+                .iter()
+                .map(|l| (l.path.as_slice(), l.leading_comments.as_deref().unwrap_or("")))
+                .collect();
             let mut keep = |name: &str, path: &[i32]| {
                 let text = texts.get(path).copied().unwrap_or_default();
                 let text = text.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned();
