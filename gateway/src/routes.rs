@@ -37,6 +37,11 @@ pub(crate) fn manual() -> Vec<Route> {
         Route::new(Method::POST, "/api/v2/users/logout", manual::session::logout),
         Route::new(Method::POST, "/api/v2/files", manual::files::upload),
         Route::new(Method::GET, "/api/v2/templateversions/{template_version}/logs", manual::logs::of_template_version),
+        Route::new(
+            Method::GET,
+            "/api/v2/templateversions/{template_version}/dry-run/{job}/logs",
+            manual::logs::of_dry_run,
+        ),
         Route::new(Method::GET, "/api/v2/workspacebuilds/{workspace_build}/logs", manual::logs::of_workspace_build),
         Route::new(Method::GET, "/api/v2/workspacebuilds/{workspace_build}/state", manual::state::download),
     ]

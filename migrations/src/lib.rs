@@ -13,6 +13,7 @@ mod m20261122_000004_blob;
 mod m20261122_000005_provisioner_job;
 mod m20261122_000006_template;
 mod m20261122_000007_workspace;
+mod m20261122_000008_dry_run;
 mod sql;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_provisioner_job::Migration),
             Box::new(m20261122_000006_template::Migration),
             Box::new(m20261122_000007_workspace::Migration),
+            Box::new(m20261122_000008_dry_run::Migration),
         ]
     }
 }

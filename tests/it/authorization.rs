@@ -82,6 +82,11 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("template.v1.TemplateVersionService/ListTemplateVersions", MEMBERS),
     ("template.v1.TemplateVersionService/CancelTemplateVersion", ADMINS),
     ("template.v1.TemplateVersionService/ListTemplateVersionVariables", MEMBERS),
+    ("template.v1.DryRunService/CreateDryRun", MEMBERS),
+    ("template.v1.DryRunService/GetDryRun", OWN),
+    ("template.v1.DryRunService/ListDryRunResources", OWN),
+    ("template.v1.DryRunService/GetDryRunMatchedProvisioners", OWN),
+    ("template.v1.DryRunService/CancelDryRun", OWN),
     ("workspace.v1.WorkspaceService/CreateWorkspace", [Who, Gone, No, Yes, Yes, Yes]),
     ("workspace.v1.WorkspaceService/GetWorkspace", OWN),
     ("workspace.v1.WorkspaceService/GetWorkspaceByName", OWN),
@@ -162,6 +167,12 @@ impl World {
     async fn waiting_workspace(&self) -> Value {
         let body = json!({"name": self.name(), "template_id": self.template["id"]});
         self.owner.post("/api/v2/users/member/workspaces", body).await.expect(201)
+    }
+
+    /// A dry run of the member's that waits.
+    async fn waiting_dry_run(&self) -> String {
+        let path = format!("/api/v2/templateversions/{}/dry-run", text(&self.template, "active_version_id"));
+        text(&self.clients["member"].post(&path, json!({})).await.expect(201), "id")
     }
 
     async fn idle_workspace(&self) -> String {
@@ -302,6 +313,25 @@ impl World {
             }
             "ListTemplateVersionVariables" => {
                 bytes(template::ListTemplateVersionVariablesRequest { template_version: version })
+            }
+            "CreateDryRun" => bytes(template::CreateDryRunRequest { template_version: version, ..Default::default() }),
+            "GetDryRun" => {
+                let job = self.waiting_dry_run().await;
+                bytes(template::GetDryRunRequest { template_version: version, job })
+            }
+            "ListDryRunResources" => {
+                let job = self.waiting_dry_run().await;
+                let path = format!("/api/v2/templateversions/{version}/dry-run/{job}/cancel");
+                let _ = self.owner.patch(&path, json!({})).await.expect(200);
+                bytes(template::ListDryRunResourcesRequest { template_version: version, job })
+            }
+            "GetDryRunMatchedProvisioners" => {
+                let job = self.waiting_dry_run().await;
+                bytes(template::GetDryRunMatchedProvisionersRequest { template_version: version, job })
+            }
+            "CancelDryRun" => {
+                let job = self.waiting_dry_run().await;
+                bytes(template::CancelDryRunRequest { template_version: version, job })
             }
             "CreateWorkspace" => bytes(workspace::CreateWorkspaceRequest {
                 user: self.member.clone(),

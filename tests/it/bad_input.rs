@@ -290,6 +290,8 @@ async fn ids_in_paths() {
         (Method::GET, "/api/v2/templateversions/{}/logs"),
         (Method::GET, "/api/v2/templateversions/{}/variables"),
         (Method::PATCH, "/api/v2/templateversions/{}/cancel"),
+        (Method::GET, "/api/v2/templateversions/{}/dry-run/11111111-2222-4333-8444-555555555555"),
+        (Method::GET, "/api/v2/templateversions/{}/dry-run/11111111-2222-4333-8444-555555555555/logs"),
         (Method::GET, "/api/v2/templates/{}"),
         (Method::GET, "/api/v2/templates/{}/versions"),
         (Method::GET, "/api/v2/workspaces/{}"),

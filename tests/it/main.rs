@@ -23,6 +23,7 @@ mod builds;
 mod cli;
 mod daemon;
 mod demo;
+mod dry_runs;
 mod files;
 mod layering;
 mod lifecycle;

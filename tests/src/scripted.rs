@@ -306,11 +306,12 @@ pub fn logs(assign: &Assign, first_number: i64, lines: &[&str]) -> Logs {
 #[must_use]
 pub fn result(assign: &Assign, outcome: Outcome, last_log_number: i64) -> JobResult {
     use orgplane_proto::provisioner::v1::result::Payload;
-    use orgplane_proto::provisioner::v1::{BuildResult, ImportResult};
+    use orgplane_proto::provisioner::v1::{BuildResult, DryRunResult, ImportResult};
     let payload = match assign.job {
         Some(Job::TemplateImport(_)) => Some(Payload::TemplateImport(ImportResult::default())),
         Some(Job::WorkspaceBuild(_)) => Some(Payload::WorkspaceBuild(BuildResult::default())),
-        _ => None,
+        Some(Job::DryRun(_)) => Some(Payload::DryRun(DryRunResult::default())),
+        None => None,
     };
     JobResult {
         job_id: assign.job_id.clone(),

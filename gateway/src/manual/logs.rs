@@ -1,4 +1,4 @@
-//! The logs of imports and builds, as a JSON array or as text.
+//! The logs of imports, dry runs and builds, as a JSON array or as text.
 
 use axum::extract::State;
 use axum::response::IntoResponse as _;
@@ -18,6 +18,13 @@ use crate::{Gateway, json};
 pub(crate) async fn of_template_version(State(gateway): State<Gateway>, call: Call) -> Answer {
     let mut message = StreamJobLogsRequest::default();
     call.path("template_version", &mut message.template_version)?;
+    logs(&gateway, &call, message).await
+}
+
+pub(crate) async fn of_dry_run(State(gateway): State<Gateway>, call: Call) -> Answer {
+    let mut message = StreamJobLogsRequest::default();
+    call.path("template_version", &mut message.template_version)?;
+    call.path("job", &mut message.job)?;
     logs(&gateway, &call, message).await
 }
 

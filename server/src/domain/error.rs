@@ -189,6 +189,12 @@ pub enum Error {
     /// The import of the version hasn't ended.
     #[error("The template version is still being imported.")]
     ImportUnfinished,
+    /// The import of the version hasn't ended, and what was asked for can be had as soon as it has.
+    #[error("The template version is still being imported; try again when its import has ended.")]
+    TooEarly,
+    /// What the job leaves can't be told before it has ended.
+    #[error("The job hasn't ended yet.")]
+    JobActive,
     /// The variables can't be told before the import has ended.
     #[error("The template version's variables aren't known until its import ends.")]
     VariablesUnknown,

@@ -3,6 +3,7 @@
 mod auth;
 mod convert;
 mod deadline;
+mod dry_run;
 mod file;
 mod member;
 mod organization;
@@ -27,6 +28,7 @@ use orgplane_proto::organization::v1::organization_service_server::OrganizationS
 use orgplane_proto::provisioner::v1::provisioner_daemon_service_server::ProvisionerDaemonServiceServer;
 use orgplane_proto::provisioner::v1::provisioner_job_service_server::ProvisionerJobServiceServer;
 use orgplane_proto::provisioner::v1::provisioner_key_service_server::ProvisionerKeyServiceServer;
+use orgplane_proto::template::v1::dry_run_service_server::DryRunServiceServer;
 use orgplane_proto::template::v1::file_service_server::FileServiceServer;
 use orgplane_proto::template::v1::template_service_server::TemplateServiceServer;
 use orgplane_proto::template::v1::template_version_service_server::TemplateVersionServiceServer;
@@ -65,6 +67,7 @@ pub fn router(service: Arc<Service>) -> axum::Router {
         .add_service(FileServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(TemplateServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(TemplateVersionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(DryRunServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(WorkspaceServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(WorkspaceBuildServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(UserServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))

@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::provisioner_job as convert;
 use super::{Api, parts, status};
+use crate::service::provisioner_job::LogOf;
 
 #[tonic::async_trait]
 impl ProvisionerJobService for Api {
@@ -40,8 +41,9 @@ impl ProvisionerJobService for Api {
         request: Request<StreamJobLogsRequest>,
     ) -> Result<Response<Self::StreamJobLogsStream>, Status> {
         let (caller, request) = parts(request)?;
-        let StreamJobLogsRequest { template_version, workspace_build, after } = request;
-        let reader = self.0.job_log(&caller, &template_version, &workspace_build, after).await.map_err(status::of)?;
+        let StreamJobLogsRequest { template_version, workspace_build, after, job } = request;
+        let of = LogOf { version: &template_version, dry_run: &job, build: &workspace_build };
+        let reader = self.0.job_log(&caller, of, after).await.map_err(status::of)?;
         let state = (self.0.clone(), reader);
         let batches = stream::try_unfold(state, |(service, mut reader)| async move {
             let lines = service.job_log_next(&mut reader).await.map_err(status::of)?;

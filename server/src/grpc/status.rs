@@ -21,6 +21,7 @@ pub fn reason(error: &Error) -> ErrorReason {
         Error::Invalid(_)
         | Error::DefaultOrganization
         | Error::AlreadyMember
+        | Error::JobActive
         | Error::JobEnded
         | Error::JobCanceling => ErrorReason::Invalid,
         Error::Unauthenticated(_) => ErrorReason::Unauthenticated,
@@ -32,6 +33,7 @@ pub fn reason(error: &Error) -> ErrorReason {
         }
         Error::WorkspaceGone => ErrorReason::Gone,
         Error::ImportUnfinished => ErrorReason::NotReady,
+        Error::TooEarly => ErrorReason::TooEarly,
         Error::StatusMismatch { .. } => ErrorReason::PreconditionFailed,
         Error::TooLarge { .. } => ErrorReason::TooLarge,
         Error::LeaseLost(_) => ErrorReason::LeaseLost,

@@ -54,7 +54,11 @@ impl Assembler {
         }
         let variables = match row.job_type {
             JobType::Import => self.given(row.user_variable_values.as_deref().unwrap_or_default()),
-            JobType::DryRun | JobType::Build => self.stored(variables.get(&version).map_or(&[], Vec::as_slice)),
+            JobType::DryRun => {
+                let stored = self.stored(variables.get(&version).map_or(&[], Vec::as_slice));
+                stored.and_then(|stored| self.with(stored, row.dry_run_values.as_deref().unwrap_or_default()))
+            }
+            JobType::Build => self.stored(variables.get(&version).map_or(&[], Vec::as_slice)),
         };
         let variables = variables.ok_or(DAMAGED)?;
         if variables.iter().map(|v| v.name.len() + v.value.len() + FRAME).sum::<usize>() > VARIABLES {
@@ -74,7 +78,7 @@ impl Assembler {
             next_log_number: row.next_number,
             archive: Bytes { sha256: row.archive_sha256, size: size(row.archive_size) },
             variables,
-            metadata: metadata(names, row.organization_id, row.build_id),
+            metadata: metadata(names, row.organization_id, row.build_id, row.dry_run_workspace),
             time_limit: self.time_limit,
             transition: row.transition,
             state,
@@ -95,6 +99,17 @@ impl Assembler {
             Some(VariableValue { name: variable.name.clone(), value, sensitive: variable.sensitive })
         };
         variables.iter().map(value).collect()
+    }
+
+    /// The same with the values of a dry run in their places.
+    fn with(&self, mut stored: Vec<VariableValue>, sealed: &[u8]) -> Option<Vec<VariableValue>> {
+        let mut given: BTreeMap<String, String> = serde_json::from_slice(&self.open(sealed)?).ok()?;
+        for variable in &mut stored {
+            if let Some(value) = given.remove(&variable.name) {
+                variable.value = value;
+            }
+        }
+        Some(stored)
     }
 
     fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
@@ -127,7 +142,12 @@ fn size(bytes: i64) -> u64 {
     u64::try_from(bytes).unwrap_or(0)
 }
 
-fn metadata(names: JobNames, organization: uuid::Uuid, build: Option<uuid::Uuid>) -> Metadata {
+fn metadata(
+    names: JobNames,
+    organization: uuid::Uuid,
+    build: Option<uuid::Uuid>,
+    dry_run_workspace: Option<String>,
+) -> Metadata {
     let text = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     let JobNames {
         id: _,
@@ -155,7 +175,7 @@ fn metadata(names: JobNames, organization: uuid::Uuid, build: Option<uuid::Uuid>
         template_version_id: text(template_version_id),
         template_version_name: template_version_name.unwrap_or_default(),
         workspace_id: text(workspace_id),
-        workspace_name: workspace_name.unwrap_or_default(),
+        workspace_name: workspace_name.or(dry_run_workspace).unwrap_or_default(),
         owner_id: text(owner_id),
         owner_name: owner_name.unwrap_or_default(),
         owner_email: owner_email.unwrap_or_default(),

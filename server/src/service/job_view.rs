@@ -76,6 +76,15 @@ impl Service {
         Ok(jobs.into_iter().map(view).collect())
     }
 
+    /// The daemons that could take a job, whether or not it waits.
+    pub(super) async fn job_matched(&self, job: &provisioner_job::Model) -> Result<Matched> {
+        let now = self.store.now().await?;
+        let since = now.minus(REMEMBERED);
+        let daemons =
+            store::provisioner_daemon::of_organizations(&self.store, vec![job.organization_id], since).await?;
+        Ok(matched(job, &daemons, now.minus(self.provisioners.contact_lost_after)))
+    }
+
     /// Wants a job to stop, if it is in the expected status where one is named. Whoever calls has authorized this.
     pub(crate) async fn job_stop(&self, id: JobId, expected: Option<Status>) -> Result<()> {
         match self.dispatcher.queue().request_cancel(id, expected).await? {

@@ -5,6 +5,7 @@ pub mod assignment;
 mod authentication;
 mod caller;
 pub mod daemon_session;
+pub mod dry_run;
 mod file;
 mod job_bytes;
 pub mod job_view;

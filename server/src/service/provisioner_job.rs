@@ -52,6 +52,15 @@ pub struct JobQuery {
     pub initiator: String,
 }
 
+/// Whose log is read: of a version's import, of a dry run of a version, or of a build; what isn't named is empty.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct LogOf<'a> {
+    pub version: &'a str,
+    pub dry_run: &'a str,
+    pub build: &'a str,
+}
+
 /// Where the log of a job is read.
 #[derive(Debug, Clone)]
 pub struct LogReader {
@@ -113,19 +122,20 @@ impl Service {
         Ok(listed.collect())
     }
 
-    /// The log of a version's import or of a build, from the line after `after` on. Exactly one of the two is named.
+    /// A log from the line after `after` on.
     ///
     /// # Errors
     /// [`Error::Invalid`], or [`Error::NotFound`].
-    pub async fn job_log(&self, caller: &Caller, version: &str, build: &str, after: i64) -> Result<LogReader> {
+    pub async fn job_log(&self, caller: &Caller, of: LogOf<'_>, after: i64) -> Result<LogReader> {
         let subject = caller.user()?;
         if after < 0 {
             return Err(Error::invalid("after", "must not be negative"));
         }
-        let job = match (version.is_empty(), build.is_empty()) {
-            (false, true) => self.template_version_find(subject, version).await?.job_id,
-            (true, false) => self.build_find(subject, build).await?.0.job_id,
-            (true, true) | (false, false) => {
+        let job = match (of.version, of.dry_run, of.build) {
+            (version, "", "") if !version.is_empty() => self.template_version_find(subject, version).await?.job_id,
+            ("", "", build) if !build.is_empty() => self.build_find(subject, build).await?.0.job_id,
+            (version, job, "") if !version.is_empty() => self.dry_run_find(subject, version, job).await?.id,
+            _ => {
                 let rule = "must be named, and no workspace_build, or the other way round";
                 return Err(Error::invalid("template_version", rule));
             }

@@ -286,24 +286,33 @@ fn validate(new: &NewTemplateVersion) -> Result<ValidVersion<'_>> {
         violations.add("provisioner", "must be `terraform` or `echo`");
     }
     violations.check("tags", tags::requested(&new.tags));
-    let bytes: usize = new.user_variable_values.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if new.user_variable_values.len() > MAX_VALUES || bytes > MAX_VALUE_BYTES {
+    let values = variable_values(&new.user_variable_values, &mut violations);
+    violations.finish()?;
+    let (Some(file_id), Some(engine)) = (file_id, engine) else { return Err(Error::Invalid(Vec::new())) };
+    Ok(ValidVersion { template_id, file_id, engine, values })
+}
+
+/// Values of variables by their names; none when there are more than are taken.
+pub(super) fn variable_values<'a>(
+    given: &'a [(String, Secret)],
+    violations: &mut Violations,
+) -> BTreeMap<&'a str, &'a str> {
+    let mut values = BTreeMap::new();
+    let bytes: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if given.len() > MAX_VALUES || bytes > MAX_VALUE_BYTES {
         let rule = "must be at most 1000, and at most 512 KiB with their names in all";
         violations.add("user_variable_values", rule);
-        return violations.finish().and(Err(Error::invalid("user_variable_values", rule)));
+        return values;
     }
-    let mut values = BTreeMap::new();
     let mut repeated = BTreeSet::new();
-    for (name, value) in &new.user_variable_values {
+    for (name, value) in given {
         if name.is_empty() {
             violations.add("user_variable_values", "must have a name each");
         } else if values.insert(name.as_str(), &**value).is_some() && repeated.insert(name) {
             violations.add("user_variable_values", format!("must have one value for `{name}`"));
         }
     }
-    violations.finish()?;
-    let (Some(file_id), Some(engine)) = (file_id, engine) else { return Err(Error::Invalid(Vec::new())) };
-    Ok(ValidVersion { template_id, file_id, engine, values })
+    values
 }
 
 /// A generated name that the template hasn't.

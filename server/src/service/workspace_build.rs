@@ -307,7 +307,7 @@ impl Service {
         views.ok_or_else(|| Error::internal("a build without its job, version or users"))
     }
 
-    fn resource_view(&self, resource: job_resource::Model) -> Result<ResourceView> {
+    pub(super) fn resource_view(&self, resource: job_resource::Model) -> Result<ResourceView> {
         let plain = self.store.sealer().open(&resource.metadata).map_err(Error::internal)?;
         let mut metadata: Vec<crate::domain::job::ResourceMetadata> =
             serde_json::from_slice(&plain).map_err(Error::internal)?;

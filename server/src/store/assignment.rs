@@ -26,7 +26,12 @@ pub struct Row {
     pub archive_sha256: String,
     pub archive_size: i64,
     pub template_version_id: Option<Uuid>,
+    /// Of the version.
     pub user_variable_values: Option<Vec<u8>>,
+    /// Of the dry run.
+    pub dry_run_values: Option<Vec<u8>>,
+    /// The name that the dry run's workspace would have.
+    pub dry_run_workspace: Option<String>,
     pub build_id: Option<Uuid>,
     pub transition: Option<Transition>,
     pub state_sha256: Option<String>,
@@ -44,12 +49,14 @@ pub async fn find(db: &impl Access, jobs: &[JobId]) -> Result<HashMap<JobId, Row
     let sql = format!(
         "SELECT job.id, job.organization_id, job.type AS job_type, job.engine, head.next_number,
              archive.sha256 AS archive_sha256, archive.size AS archive_size, version.id AS template_version_id,
-             version.user_variable_values, build.id AS build_id, build.transition, build.state_sha256,
+             version.user_variable_values, dry_run.user_variable_values AS dry_run_values,
+             dry_run.workspace_name AS dry_run_workspace, build.id AS build_id, build.transition, build.state_sha256,
              build.state_lineage, build.state_serial, state.size AS state_size
          FROM provisioner_job AS job
          JOIN job_log_head AS head ON head.job_id = job.id
          JOIN file ON file.id = job.file_id
          JOIN blob AS archive ON archive.sha256 = file.sha256
+         LEFT JOIN dry_run ON dry_run.job_id = job.id
          LEFT JOIN workspace_build AS build ON build.id = job.workspace_build_id
          LEFT JOIN template_version AS version
              ON version.id = COALESCE(job.template_version_id, build.template_version_id)

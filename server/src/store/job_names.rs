@@ -55,7 +55,8 @@ pub async fn find(db: &impl Access, jobs: &[JobId]) -> Result<HashMap<JobId, Job
                  ON version.id = COALESCE(job.template_version_id, build.template_version_id)
              LEFT JOIN template ON template.id = version.template_id
              LEFT JOIN workspace ON workspace.id = build.workspace_id
-             LEFT JOIN user_account AS owner ON owner.id = workspace.owner_id
+             LEFT JOIN user_account AS owner ON owner.id = CASE
+                 WHEN job.type = 'template_version_dry_run' THEN job.initiator_id ELSE workspace.owner_id END
              WHERE job.id IN ({places})"
         );
         let values: Vec<Value> = chunk.iter().map(|id| Value::from(*id)).collect();

@@ -4,6 +4,7 @@
 pub mod assignment;
 pub mod blob;
 pub mod dialect;
+pub mod dry_run;
 pub mod entity;
 pub mod error;
 pub mod file;

@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod blob;
+pub mod dry_run;
 pub mod file;
 pub mod job_log_chunk;
 pub mod job_log_head;
