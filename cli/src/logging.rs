@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Log, LogFormat};
+use crate::args::LogFormat;
 use crate::environment;
 use crate::error::Usage;
 
@@ -13,7 +13,7 @@ use crate::error::Usage;
 const QUIETER: &str = "sea_orm_migration=warn";
 
 /// Starts logging. `ORGPLANE_LOG`, else `RUST_LOG`, says what is logged; else everything from `level` on.
-pub(crate) fn init(log: &Log, level: &str) -> Result<()> {
+pub(crate) fn init(format: LogFormat, level: &str) -> Result<()> {
     let directives = environment::first(&["ORGPLANE_LOG", "RUST_LOG"]).unwrap_or_else(|| format!("{level},{QUIETER}"));
     let filter = EnvFilter::builder()
         .parse(&directives)
@@ -21,9 +21,9 @@ pub(crate) fn init(log: &Log, level: &str) -> Result<()> {
     // A closed terminal takes no lines, and no complaints about that either.
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
-    match log.log_format {
+    match format {
         LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod address;
 mod args;
+mod built_in;
 mod client;
 mod commands;
 mod environment;
@@ -20,11 +21,19 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    match commands::run(args::Args::parse()) {
+    let args = args::Args::parse();
+    let json = args.command.log().is_some_and(|log| log.log_format == args::LogFormat::Json);
+    match commands::run(args) {
         Ok(code) => code,
         Err(error) if error::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", error::render(&error));
+            let text = error::render(&error);
+            // Whoever asked for lines of JSON reads no others; before the log is set up there are none.
+            if json && tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!("{text}");
+            } else {
+                eprintln!("error: {text}");
+            }
             error::exit_code(&error)
         }
     }

@@ -110,6 +110,8 @@ impl Default for Intervals {
 pub struct Config {
     /// The server's address, such as `https://orgplane.example.com`.
     pub url: String,
+    /// The server's address as templates are told it; by default `url`.
+    pub access_url: Option<String>,
     /// The organization's provisioner key.
     pub key: Secret,
     /// Shown to people; by default the host's name without its domain.
@@ -147,8 +149,9 @@ impl Config {
         let args = ["provisioner", "shim", "--dir"].map(OsString::from).to_vec();
         Ok(Self {
             url: url.into(),
+            access_url: None,
             key,
-            name: short_hostname(),
+            name: default_name(),
             organization: None,
             capacity: 1,
             engines: BTreeSet::from([EngineKind::Terraform]),
@@ -208,7 +211,11 @@ fn rule(field: &'static str, rule: impl Into<String>) -> Error {
     Error::Config { field, rule: rule.into() }
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+/// Checks a daemon's name: 1 to 64 letters, digits, hyphens, underscores and dots.
+///
+/// # Errors
+/// [`Error::Config`].
+pub fn check_name(name: &str) -> Result<(), Error> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
         return Ok(());
@@ -216,7 +223,9 @@ fn check_name(name: &str) -> Result<(), Error> {
     Err(rule("name", format!("{name:?} is not 1 to 64 letters, digits, hyphens, underscores and dots")))
 }
 
-fn short_hostname() -> String {
+/// The host's name without its domain, or what stands for one that can't be a daemon's.
+#[must_use]
+pub fn default_name() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_default();
     let short = host.split('.').next().unwrap_or_default();
     if check_name(short).is_ok() { short.to_owned() } else { "provisioner".to_owned() }

@@ -1,11 +1,22 @@
 //! The daemon as a whole.
 
+use std::path::Path;
+
 use crate::engine::Host;
+use crate::engine::terraform::Binary;
 use crate::files::create_private;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::workdir::WorkDir;
 use crate::{Config, Error};
+
+/// Finds the program that a daemon would run: Terraform or OpenTofu, by its path or on PATH.
+///
+/// # Errors
+/// [`Error::NoEngine`], which says how to get one.
+pub async fn find_terraform(path: Option<&Path>) -> Result<(), Error> {
+    Binary::find(path).await.map(|_| ()).map_err(Error::NoEngine)
+}
 
 /// Runs a daemon until it is told to end, or can't go on.
 ///

@@ -24,8 +24,8 @@ mod shim;
 mod stop;
 mod workdir;
 
-pub use config::{Config, EngineKind, Intervals, Secret, ShimCommand};
-pub use daemon::run;
+pub use config::{Config, EngineKind, Intervals, Secret, ShimCommand, check_name, default_name};
+pub use daemon::{find_terraform, run};
 pub use error::Error;
 pub use shim::shim;
 pub use stop::Stop;

@@ -66,6 +66,19 @@ pub fn take_key(descriptor: RawFd) -> io::Result<Secret> {
     Ok(Secret::new(&text))
 }
 
+/// Reads the key that whoever started this process wrote as the first line of its stdin, and nothing after it.
+pub fn read_key(stdin: impl io::Read) -> io::Result<Secret> {
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_KEY));
+    for byte in stdin.bytes().take(MAX_KEY) {
+        match byte? {
+            b'\n' => break,
+            byte => text.push(byte),
+        }
+    }
+    let text = std::str::from_utf8(&text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it isn't a key"))?;
+    Ok(Secret::new(text))
+}
+
 /// Makes this process unreadable for others of the same user: no `/proc/<pid>/environ`, no debugger, no core dump.
 pub fn forbid_inspection() -> io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)

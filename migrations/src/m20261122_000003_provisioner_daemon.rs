@@ -42,6 +42,7 @@ const UP: &[&str] = &[
          tags text NOT NULL,
          capacity integer NOT NULL,
          last_seen_at bigint,
+         left_at bigint,
          created_at bigint NOT NULL
      )",
     "CREATE UNIQUE INDEX provisioner_daemon_name ON provisioner_daemon (organization_id, lower(name))",

@@ -45,6 +45,17 @@ impl Server {
         grpc::router(self.service.clone())
     }
 
+    /// What daemons call: for those that run beside this server.
+    pub fn daemon_router(&self) -> axum::Router {
+        grpc::daemon_router(self.service.clone())
+    }
+
+    /// Everything that it does, for whoever runs the server itself.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
     /// Whether requests can be served.
     ///
     /// # Errors

@@ -17,3 +17,4 @@ pub mod store;
 
 pub use app::Server;
 pub use options::Options;
+pub use service::built_in::BuiltInKey;

@@ -20,6 +20,7 @@ macro_rules! on_each_database {
 mod authorization;
 mod bad_input;
 mod builds;
+mod built_in_daemons;
 mod cli;
 mod daemon;
 mod demo;

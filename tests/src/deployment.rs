@@ -27,10 +27,13 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets a flag of `orgplane server`.
+    /// Sets a flag of `orgplane server`, instead of any earlier value.
     #[must_use]
     pub fn flag(mut self, name: &str, value: &str) -> Self {
-        self.flags.extend([name.to_owned(), value.to_owned()]);
+        match self.flags.iter().position(|flag| flag == name) {
+            Some(at) => value.clone_into(&mut self.flags[at + 1]),
+            None => self.flags.extend([name.to_owned(), value.to_owned()]),
+        }
         self
     }
 
@@ -78,6 +81,7 @@ impl Deployment {
     pub fn on(database: Databases) -> Builder {
         let builder = Builder { database, flags: Vec::new(), records: true };
         builder
+            .flag("--provisioner-daemons", "0")
             .flag("--heartbeat-interval", "500ms")
             .flag("--contact-lost-after", "3s")
             .flag("--reap-interval", "200ms")

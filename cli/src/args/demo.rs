@@ -41,6 +41,15 @@ pub(crate) enum Engine {
     Echo,
 }
 
+impl From<Engine> for orgplane_daemon::EngineKind {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Terraform => Self::Terraform,
+            Engine::Echo => Self::Echo,
+        }
+    }
+}
+
 impl Engine {
     /// The name under which jobs ask for it.
     pub(crate) const fn name(self) -> &'static str {

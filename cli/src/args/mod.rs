@@ -17,7 +17,7 @@ pub(crate) use organizations::Organizations;
 pub(crate) use provisioner::{
     CreateKey, DaemonState, DeleteKey, Keys, List, ListKeys, Provisioner, Provisionerd, Start,
 };
-pub(crate) use server::{Server, Timing};
+pub(crate) use server::{BuiltIn, Server, Timing};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,26 +32,35 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "orgplane", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) log: Log,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 /// The log on stderr; ORGPLANE_LOG or RUST_LOG filters it (for example `debug` or `orgplane_server=debug,info`).
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Log {
     /// How log lines on stderr look.
-    #[arg(long, global = true, env = "ORGPLANE_LOG_FORMAT", value_enum, default_value = "human")]
+    #[arg(long, env = "ORGPLANE_LOG_FORMAT", value_enum, default_value = "human")]
     pub(crate) log_format: LogFormat,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.
+    #[default]
     Human,
     /// One JSON object a line.
     Json,
+}
+
+impl LogFormat {
+    /// Its name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +87,19 @@ pub(crate) enum Command {
     },
     /// Print the version.
     Version(Output),
+}
+
+impl Command {
+    /// The settings of the log, where there is one that somebody keeps.
+    pub(crate) fn log(&self) -> Option<&Log> {
+        match self {
+            Self::Server(args) => Some(&args.log),
+            Self::Provisioner(Provisioner::Start(args)) | Self::Provisionerd(Provisionerd::Start(args)) => {
+                Some(&args.log)
+            }
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +149,7 @@ mod tests {
             ("orgplane provisioner keys create k --tag region", "key=value"),
             ("orgplane provisioner keys create k --tag =x", "key=value"),
             ("orgplane provisioner start --capacity 0", "0 is not in"),
-            ("orgplane server --provisioner-daemons 3", "built-in"),
+            ("orgplane server --provisioner-daemons 65", "65"),
             ("orgplane server --http-address localhost", "--http-address"),
             ("orgplane demo --http-address 0.0.0.0:0", "loopback"),
             ("orgplane demo --http-address 10.0.0.1:3000", "loopback"),

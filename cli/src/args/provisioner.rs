@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Connection, Engine, Organization, Output};
+use super::{Connection, Engine, Log, Organization, Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Provisioner {
@@ -56,6 +56,12 @@ pub(crate) struct Start {
     /// The key by an inherited file descriptor: how the daemon hands it to itself.
     #[arg(long, hide = true, value_name = "FD", conflicts_with_all = ["key", "key_file"])]
     pub(crate) key_fd: Option<i32>,
+    /// How a server starts its own daemons: the key is the first line of stdin, and the daemon ends when stdin does.
+    #[arg(long, hide = true, conflicts_with_all = ["key", "key_file", "key_fd"])]
+    pub(crate) supervised: bool,
+    /// The server's URL as templates are told it, by default that of --url.
+    #[arg(long, hide = true, value_name = "URL")]
+    pub(crate) access_url: Option<String>,
     /// The daemon's name for people, by default the host's
     /// [env: ORGPLANE_PROVISIONER_DAEMON_NAME, CODER_PROVISIONER_DAEMON_NAME].
     #[arg(long)]
@@ -82,6 +88,8 @@ pub(crate) struct Start {
     /// Allow http:// beyond this machine, for example to an ingress that ends TLS.
     #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
     pub(crate) insecure_plaintext: bool,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 impl fmt::Debug for Start {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::{Engine, Log};
+
 const EXAMPLES: &str = "\
 Examples:
   orgplane server                                           SQLite in the user's data folder
@@ -39,9 +41,6 @@ pub(crate) struct Server {
     /// The key that seals sensitive columns; by default sealing.key in the data folder, made when it isn't there.
     #[arg(long, env = "ORGPLANE_SEALING_KEY_FILE", value_name = "FILE")]
     pub(crate) sealing_key_file: Option<PathBuf>,
-    /// How many daemons to run in this server. There are no built-in ones yet: only 0.
-    #[arg(long, env = "ORGPLANE_PROVISIONER_DAEMONS", default_value = "0", value_parser = no_daemons, value_name = "N")]
-    pub(crate) provisioner_daemons: u32,
     /// Serve without TLS beyond this machine, for example behind an ingress that ends TLS.
     #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
     pub(crate) insecure_plaintext: bool,
@@ -49,13 +48,52 @@ pub(crate) struct Server {
     #[arg(long, env = "ORGPLANE_RECORD_EXCHANGES", hide = true, value_name = "FILE")]
     pub(crate) record_exchanges: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) built_in: BuiltIn,
+    #[command(flatten)]
     pub(crate) timing: Timing,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("http_address", &self.http_address).finish_non_exhaustive()
     }
+}
+
+/// Daemons that the server runs itself.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Built-in provisioner daemons")]
+pub(crate) struct BuiltIn {
+    /// How many daemons to run beside this server, for the default organization; 0 for none. What their templates run can
+    /// read the server's files: they are for templates of people whom you trust with those.
+    #[arg(
+        long, env = "ORGPLANE_PROVISIONER_DAEMONS", default_value = "3", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=64)
+    )]
+    pub(crate) provisioner_daemons: u32,
+    /// An engine for them to offer; may be repeated.
+    #[arg(
+        long = "provisioner-types",
+        value_enum,
+        default_value = "terraform",
+        env = "ORGPLANE_PROVISIONER_TYPES",
+        value_delimiter = ',',
+        value_name = "ENGINE"
+    )]
+    pub(crate) provisioner_types: Vec<Engine>,
+    /// Their name, to which a number is added; by default the host's.
+    #[arg(long, env = "ORGPLANE_PROVISIONER_NAME", value_name = "NAME")]
+    pub(crate) provisioner_name: Option<String>,
+    /// How long their running jobs may take when the server is to end; a second signal interrupts them.
+    #[arg(
+        long, env = "ORGPLANE_PROVISIONER_DRAIN", default_value = "30m", value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    pub(crate) provisioner_drain: Duration,
+    /// The Terraform or OpenTofu program; by default `terraform`, then `tofu` on PATH.
+    #[arg(long, value_name = "FILE", env = "ORGPLANE_TERRAFORM_PATH")]
+    pub(crate) terraform_path: Option<PathBuf>,
 }
 
 /// What tests and operators change together; durations such as `90s` or `15m`.
@@ -83,12 +121,4 @@ pub(crate) struct Timing {
     /// Bytes of log that a job may have.
     #[arg(long, env = "ORGPLANE_JOB_LOG_LIMIT", default_value = "1048576", value_name = "BYTES")]
     pub(crate) job_log_limit: u64,
-}
-
-fn no_daemons(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(0) => Ok(0),
-        Ok(_) => Err("there are no built-in daemons yet; use 0 and run `orgplane provisioner start`".to_owned()),
-        Err(_) => Err("not a number".to_owned()),
-    }
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::args::{Args, Command, Keys, Organizations, Provisioner, Provisionerd};
+use crate::args::{Args, Command, Keys, LogFormat, Organizations, Provisioner, Provisionerd};
 use crate::logging;
 
 /// Runs a command; its exit code unless it fails.
@@ -25,21 +25,15 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         command => {
             let provider = rustls::crypto::ring::default_provider();
             provider.install_default().map_err(|_| anyhow!("another TLS provider is installed already"))?;
-            logging::init(&args.log, if is_service(&command) { "info" } else { "warn" })?;
+            match command.log() {
+                Some(log) => logging::init(log.log_format, "info")?,
+                None => logging::init(LogFormat::Human, "warn")?,
+            }
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             return runtime.context("can't start threads")?.block_on(Box::pin(with_runtime(command)));
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn is_service(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Server(_)
-            | Command::Provisioner(Provisioner::Start(_))
-            | Command::Provisionerd(Provisionerd::Start(_))
-    )
 }
 
 async fn with_runtime(command: Command) -> Result<ExitCode> {

@@ -19,12 +19,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{self, Timing};
+use crate::built_in::{BuiltIn, Settings};
 use crate::error::Usage;
 use crate::listener::{Connections, Routers};
 use crate::signals::Stop;
 use crate::{address, environment, output};
 
-/// From the signal to the exit, at most.
+/// From the end of the built-in daemons to the exit, at most.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 const READY_CHECK: Duration = Duration::from_secs(5);
 /// The longest silence that proxies on the way can be expected to bear.
@@ -32,7 +33,9 @@ const MAX_HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(args: args::Server) -> Result<()> {
     let options = options(&args)?;
-    let https = is_https(&args)?;
+    let access_url = access_url(&args)?;
+    let https = access_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+    let built_in = Settings::new(&args.built_in, &args.log, &options.data_dir)?;
     create_private(&options.data_dir)?;
     let mut stop = Stop::catch()?;
     let listener = TcpListener::bind(args.http_address).await.with_context(|| {
@@ -44,19 +47,25 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
         _ = stop.received() => return Ok(()),
     };
 
-    let draining = CancellationToken::new();
+    let (stopping, draining) = (CancellationToken::new(), CancellationToken::new());
     let grpc = server.router();
     let gateway = orgplane_gateway::Options { https, record: args.record_exchanges, ..Default::default() };
     let rest = orgplane_gateway::router(Upstream::in_process(grpc.clone()), gateway);
-    let http = probes(&server, &draining).fallback_service(rest);
+    let http = probes(&server, &stopping).fallback_service(rest);
 
     let connections = Connections::default();
     output::line(&format!("Orgplane is ready at http://{bound}"))?;
-    tokio::select! {
-        () = connections.accept(listener, Routers { grpc, http }, &draining) => {}
-        _ = stop.received() => draining.cancel(),
-    }
-    tracing::info!("stopping");
+    let access_url = access_url.unwrap_or_else(|| format!("http://{bound}"));
+    let built_in = BuiltIn::start(server.clone(), built_in, access_url);
+    let until_stopped = async {
+        let first = stop.received().await;
+        tracing::info!("stopping");
+        stopping.cancel();
+        // Their last words are to be taken, and so are everybody else's meanwhile.
+        built_in.end(first, &mut stop).await;
+        draining.cancel();
+    };
+    tokio::join!(connections.accept(listener, Routers { grpc, http }, &draining), until_stopped);
     let deadline = Instant::now() + SHUTDOWN;
     // First the server, which sends daemons away: their streams would keep the connections open.
     if timeout(SHUTDOWN, server.stop()).await.is_err() {
@@ -67,10 +76,10 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
 }
 
 /// Alive, and ready to serve.
-fn probes(server: &Arc<Server>, draining: &CancellationToken) -> Router {
-    let (server, draining) = (server.clone(), draining.clone());
+fn probes(server: &Arc<Server>, stopping: &CancellationToken) -> Router {
+    let (server, stopping) = (server.clone(), stopping.clone());
     let ready = async move || {
-        if draining.is_cancelled() {
+        if stopping.is_cancelled() {
             return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
         }
         match timeout(READY_CHECK, server.ready()).await {
@@ -108,12 +117,10 @@ fn options(args: &args::Server) -> Result<Options> {
     })
 }
 
-/// Whether clients reach the server by https, which something in front of it ends.
-fn is_https(args: &args::Server) -> Result<bool> {
-    let Some(url) = args.access_url.clone().or_else(|| environment::first(environment::ACCESS_URL)) else {
-        return Ok(false);
-    };
-    Ok(address::parse("--access-url", &url)?.scheme_str() == Some("https"))
+/// Where clients reach the server, when something in front of it ends TLS.
+fn access_url(args: &args::Server) -> Result<Option<String>> {
+    let url = args.access_url.clone().or_else(|| environment::first(environment::ACCESS_URL));
+    url.map(|url| Ok(address::parse("--access-url", &url)?.to_string())).transpose()
 }
 
 fn check_address(address: SocketAddr, insecure_plaintext: bool) -> Result<()> {
@@ -245,7 +252,7 @@ mod tests {
             let Command::Server(args) = Args::try_parse_from(line.split_whitespace()).unwrap().command else {
                 panic!()
             };
-            is_https(&args)
+            access_url(&args).map(|url| url.is_some_and(|url| url.starts_with("https:")))
         };
         assert!(https("--access-url https://orgplane.example.com").unwrap());
         assert!(https("--access-url https://orgplane.example.com:8443/").unwrap());

@@ -50,7 +50,7 @@ impl Host {
             apply_grace: config.intervals.apply_grace,
             terraform,
             echo,
-            server_url: config.url.clone(),
+            server_url: config.access_url.clone().unwrap_or_else(|| config.url.clone()),
         })
     }
 

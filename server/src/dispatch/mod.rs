@@ -220,6 +220,12 @@ impl Dispatcher {
         self.registry.with(id, |session| session.draining = true);
     }
 
+    /// Whether a session's daemon said that it takes no more jobs, and has none: when its stream ends, so has the daemon.
+    #[must_use]
+    pub fn has_left(&self, id: SessionId) -> bool {
+        self.registry.with(id, |session| session.has_left()).unwrap_or_default()
+    }
+
     /// Tells a session something.
     pub fn tell(&self, id: SessionId, command: Command) {
         self.registry.with(id, |session| session.push(command));

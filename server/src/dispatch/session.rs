@@ -166,6 +166,11 @@ impl Session {
         self.end.is_cancelled()
     }
 
+    /// Whether nothing keeps its daemon here any more.
+    pub(super) fn has_left(&self) -> bool {
+        self.draining && self.busy() == 0 && !self.is_over()
+    }
+
     /// Its daemon has none of these jobs any more, and all others that it brought along.
     pub(super) fn open(&mut self, lost: &[Hold]) {
         for hold in lost {

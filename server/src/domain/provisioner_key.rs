@@ -9,6 +9,7 @@ use sea_orm::DeriveValueType;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::id::ProvisionerKeyId;
 use super::rule::{Violations, is_hidden};
 use super::tags::{OWNER, SCOPE};
 use super::token::{base62, random};
@@ -21,6 +22,10 @@ pub const RANDOM: usize = 43;
 pub const CHECKSUM: usize = 6;
 /// Tags that a key may have.
 pub const MOST_TAGS: usize = 32;
+
+/// The key of the daemons that servers run themselves. It has this id and name in every deployment, is in no list of keys
+/// and can't be deleted; each such daemon gets a secret of its own, which ends with it.
+pub const BUILT_IN: (ProvisionerKeyId, &str) = (ProvisionerKeyId(uuid::Uuid::from_u128(1)), "built-in");
 
 /// A key as a daemon holds it.
 pub struct ProvisionerKey(Zeroizing<String>);

@@ -55,6 +55,13 @@ fn parts<T>(request: Request<T>) -> Result<(Caller, T), tonic::Status> {
     Ok((caller.ok_or_else(|| status::of(Error::Unauthenticated(Credential::Missing)))?, message))
 }
 
+/// What daemons call, behind the same layers: for a listener that nobody else needs.
+pub fn daemon_router(service: Arc<Service>) -> axum::Router {
+    let daemons = ProvisionerDaemonServiceServer::new(Api(service.clone()))
+        .max_decoding_message_size(provisioner_daemon::LARGEST_MESSAGE);
+    Routes::new(daemons).into_axum_router().layer(from_fn_with_state(service, auth::layer))
+}
+
 /// Every service of the control plane behind its layers, ready to be served or to be called in process.
 pub fn router(service: Arc<Service>) -> axum::Router {
     let api = Api(service.clone());

@@ -188,6 +188,23 @@ impl Service {
         Ok(())
     }
 
+    /// A daemon's stream ended. One that has no jobs and said that it takes none is offline from now on; others may
+    /// come back.
+    pub async fn daemon_leave(&self, session: SessionId) {
+        if !self.dispatcher.has_left(session) {
+            return;
+        }
+        let leave = async {
+            let tx = self.store.begin().await?;
+            store::provisioner_daemon::leave(&tx, session.daemon).await?;
+            tx.commit().await
+        };
+        let left: Result<()> = leave.await;
+        if let Err(error) = left {
+            tracing::warn!(daemon = %session.daemon, error = %error, "can't note that a daemon ended");
+        }
+    }
+
     /// Tells a daemon that came back what happened to its jobs meanwhile.
     pub fn daemon_catch_up(&self, session: SessionId, resumed: &[Resumed]) {
         for job in resumed.iter().filter(|job| job.canceling) {

@@ -60,7 +60,7 @@ impl Service {
             let waiting = store::provisioner_job::waiting(&self.store, &organizations).await?;
             let daemons =
                 store::provisioner_daemon::of_organizations(&self.store, organizations, now.minus(REMEMBERED)).await?;
-            let live = daemons.iter().filter(|daemon| daemon.last_seen_at >= Some(live_since));
+            let live = daemons.iter().filter(|daemon| daemon.is_live(live_since));
             let places = standings(&waiting, &live.map(taker).collect::<Vec<_>>());
             (daemons, places, live_since)
         };
@@ -112,7 +112,7 @@ fn matched(job: &provisioner_job::Model, daemons: &[provisioner_daemon::Model], 
     let mut matched = Matched::default();
     for daemon in daemons.iter().filter(|daemon| taker(daemon).takes(&group)) {
         matched.daemons.push(daemon.id);
-        matched.available += i32::from(daemon.last_seen_at >= Some(live_since));
+        matched.available += i32::from(daemon.is_live(live_since));
         matched.most_recently_seen = matched.most_recently_seen.max(daemon.last_seen_at);
     }
     matched

@@ -3,6 +3,7 @@
 
 pub mod assignment;
 mod authentication;
+pub mod built_in;
 mod caller;
 pub mod daemon_session;
 pub mod dry_run;

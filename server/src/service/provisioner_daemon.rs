@@ -17,7 +17,7 @@ use crate::store::job_names::JobNames;
 /// What a daemon is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DaemonStatus {
-    /// Nothing was heard of it lately.
+    /// Nothing was heard of it lately, or it ended.
     Offline,
     /// It has no job.
     Idle,
@@ -92,7 +92,7 @@ impl Service {
         let live_since = now.minus(self.provisioners.contact_lost_after);
         let with_offline = query.offline || query.statuses.contains(&DaemonStatus::Offline);
         if !with_offline {
-            daemons.retain(|daemon| daemon.last_seen_at >= Some(live_since));
+            daemons.retain(|daemon| daemon.is_live(live_since));
         }
         let mut views = self.daemon_views(daemons, live_since).await?;
         if !query.statuses.is_empty() {
@@ -123,7 +123,7 @@ impl Service {
         let key_names = store::provisioner_daemon::key_names(&self.store, keys.into_iter().collect()).await?;
         let view = |daemon: provisioner_daemon::Model| {
             let current = current.remove(&daemon.id);
-            let status = match (&current, daemon.last_seen_at >= Some(live_since)) {
+            let status = match (&current, daemon.is_live(live_since)) {
                 (_, false) => DaemonStatus::Offline,
                 (Some(_), true) => DaemonStatus::Busy,
                 (None, true) => DaemonStatus::Idle,

@@ -51,7 +51,7 @@ pub async fn upsert(tx: &Tx, new: Registration) -> Result<provisioner_daemon::Mo
          ON CONFLICT (organization_id, lower(name)) DO UPDATE SET key_id = excluded.key_id, name = excluded.name,
              instance_id = excluded.instance_id, version = excluded.version,
              protocol_version = excluded.protocol_version, engines = excluded.engines, tags = excluded.tags,
-             capacity = excluded.capacity, last_seen_at = excluded.last_seen_at
+             capacity = excluded.capacity, last_seen_at = excluded.last_seen_at, left_at = NULL
          RETURNING *",
         now = tx.dialect().now()
     );
@@ -94,6 +94,15 @@ pub async fn touch(tx: &Tx, ids: &[DaemonId]) -> Result<()> {
         tx.execute(&sql, values).await?;
     }
     Ok(())
+}
+
+/// Notes that a daemon ended, until it connects again.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn leave(tx: &Tx, id: DaemonId) -> Result<()> {
+    let sql = format!("UPDATE provisioner_daemon SET left_at = {} WHERE id = $1", tx.dialect().now());
+    tx.execute(&sql, [id.into()]).await.map(|_| ())
 }
 
 /// The daemons of an organization that fit, newest first; with `ids` only those, with `seen_since` only those that were

@@ -9,6 +9,7 @@ use super::error::{from_db, name_taken};
 use super::{Access, Tx};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
+use crate::domain::provisioner_key::{BUILT_IN, KeyTags};
 use crate::domain::{Error, Result, Timestamp};
 
 /// What a secret says about the daemon that shows it.
@@ -76,13 +77,14 @@ pub async fn find(db: &impl Access, id: ProvisionerKeyId) -> Result<Option<provi
     provisioner_key::Entity::find_by_id(id).one(&db.executor()).await.map_err(from_db)
 }
 
-/// An organization's keys, oldest first.
+/// An organization's keys, oldest first, without that of built-in daemons.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the database can't be reached.
 pub async fn list(db: &impl Access, organization: OrganizationId) -> Result<Vec<provisioner_key::Model>> {
     provisioner_key::Entity::find()
         .filter(provisioner_key::Column::OrganizationId.eq(organization))
+        .filter(provisioner_key::Column::Id.ne(BUILT_IN.0))
         .order_by_asc(provisioner_key::Column::CreatedAt)
         .order_by_asc(provisioner_key::Column::Id)
         .all(&db.executor())
@@ -101,6 +103,55 @@ pub async fn insert(tx: &Tx, key: provisioner_key::Model, secret: provisioner_ke
     inserted.map_err(name_taken(Kind::ProvisionerKey, &name, "name"))?;
     let insert = provisioner_key_secret::Entity::insert(secret.into_active_model());
     insert.exec_without_returning(&tx.executor()).await.map(|_| ()).map_err(from_db)
+}
+
+/// Stores the key of built-in daemons, unless it is there.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn ensure_built_in(tx: &Tx, organization: OrganizationId) -> Result<()> {
+    let sql = format!(
+        "INSERT INTO provisioner_key (id, organization_id, name, tags, description, last_used_at, created_at)
+         VALUES ($1, $2, $3, $4, '', NULL, {}) ON CONFLICT DO NOTHING",
+        tx.dialect().now()
+    );
+    let (id, name) = BUILT_IN;
+    tx.execute(&sql, [id.into(), organization.into(), name.into(), KeyTags::default().into()]).await.map(|_| ())
+}
+
+/// Stores a further secret of a key.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn insert_secret(tx: &Tx, secret: provisioner_key_secret::Model) -> Result<()> {
+    let insert = provisioner_key_secret::Entity::insert(secret.into_active_model());
+    insert.exec_without_returning(&tx.executor()).await.map(|_| ()).map_err(from_db)
+}
+
+/// Lets a secret be good until then.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn extend_secret(tx: &Tx, id: ProvisionerKeySecretId, until: Timestamp) -> Result<()> {
+    let sql = "UPDATE provisioner_key_secret SET expires_at = $2 WHERE id = $1";
+    tx.execute(sql, [id.into(), until.into()]).await.map(|_| ())
+}
+
+/// Deletes a secret of a key.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn delete_secret(tx: &Tx, id: ProvisionerKeySecretId) -> Result<()> {
+    tx.execute("DELETE FROM provisioner_key_secret WHERE id = $1", [id.into()]).await.map(|_| ())
+}
+
+/// Deletes the secrets of built-in daemons that are good no more: their servers ended without doing so.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn sweep_built_in(tx: &Tx) -> Result<()> {
+    let sql = format!("DELETE FROM provisioner_key_secret WHERE key_id = $1 AND expires_at <= {}", tx.dialect().now());
+    tx.execute(&sql, [BUILT_IN.0.into()]).await.map(|_| ())
 }
 
 /// Deletes a key by its lower-case name, with its secrets and daemons; the id that it had.

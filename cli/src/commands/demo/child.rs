@@ -33,7 +33,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(folder: &Path, address: SocketAddr) -> Result<Self> {
         let mut command = own_program()?;
-        command.arg("server").arg("--data-dir").arg(folder.join("server"));
+        command.args(["server", "--provisioner-daemons", "0"]).arg("--data-dir").arg(folder.join("server"));
         command.arg("--http-address").arg(address.to_string());
         command.stdout(Stdio::piped());
         let mut process = Process::start("the server", command, folder.join("server.log"), Signal::SIGTERM)?;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use orgplane_daemon::privacy::{self, Traces};
 use orgplane_daemon::{Config, EngineKind, Secret, Stop};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
 
-use crate::args::{Engine, Start};
+use crate::args::Start;
 use crate::error::Usage;
 use crate::signals::Signal;
 use crate::{address, environment, signals};
@@ -23,9 +26,10 @@ pub(crate) async fn run(args: Start) -> Result<()> {
     if let Some(name) = args.name.or_else(|| environment::first(environment::DAEMON_NAME)) {
         config.name = name;
     }
+    config.access_url = args.access_url;
     config.organization = args.organization.or_else(|| environment::first(environment::ORGANIZATION));
     config.capacity = args.capacity;
-    config.engines = args.engines.into_iter().map(kind).collect::<BTreeSet<_>>();
+    config.engines = args.engines.into_iter().map(EngineKind::from).collect::<BTreeSet<_>>();
     config.terraform_path = args.terraform_path;
     if let Some(dir) = args.cache_dir {
         config.cache_dir = absolute(dir)?;
@@ -34,14 +38,11 @@ pub(crate) async fn run(args: Start) -> Result<()> {
         config.work_dir = absolute(dir)?;
     }
     config.validate().map_err(|error| Usage::new(format!("--{error}")))?;
-    Ok(orgplane_daemon::run(config, stop()?).await?)
-}
-
-fn kind(engine: Engine) -> EngineKind {
-    match engine {
-        Engine::Terraform => EngineKind::Terraform,
-        Engine::Echo => EngineKind::Echo,
+    let stop = stop()?;
+    if args.supervised {
+        end_with_stdin(stop.clone())?;
     }
+    Ok(orgplane_daemon::run(config, stop).await?)
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf> {
@@ -51,6 +52,11 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
 /// The provisioner key, in no place where a template's commands could read it: a key from the command line or the
 /// environment makes this process start itself again without it.
 fn key(args: &Start) -> Result<Secret> {
+    if args.supervised {
+        let key = privacy::read_key(std::io::stdin()).context("can't read the key from stdin")?;
+        forbid_inspection();
+        return Ok(key);
+    }
     if let Some(descriptor) = args.key_fd {
         let key = privacy::take_key(descriptor).context("--key-fd: can't read the key")?;
         forbid_inspection();
@@ -96,6 +102,20 @@ fn forbid_inspection() {
     if let Err(error) = privacy::forbid_inspection() {
         tracing::warn!(%error, "other processes of this user can inspect the daemon");
     }
+}
+
+/// A server that starts daemons holds the other end of their stdin, whatever becomes of it.
+fn end_with_stdin(stop: Stop) -> Result<()> {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().context("stdin: not there")?;
+    let mut stdin = pipe::Receiver::from_owned_fd(stdin).context("stdin: not a pipe")?;
+    tokio::spawn(async move {
+        // Nothing more is said there, so whatever comes is the end.
+        let _ = stdin.read(&mut [0]).await;
+        tracing::info!("interrupting: the server ends");
+        stop.drain.cancel();
+        stop.interrupt.cancel();
+    });
+    Ok(())
 }
 
 /// SIGTERM lets running jobs end; SIGINT, or a second signal, interrupts them.

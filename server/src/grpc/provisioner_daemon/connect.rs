@@ -76,7 +76,7 @@ pub(super) async fn open(
         let reader = Reader { service, session, organization };
         tokio::select! {
             () = end.cancelled() => {}
-            () = reader.run(messages) => {}
+            () = reader.run(messages) => reader.service.daemon_leave(session).await,
         }
         reader.service.dispatcher.detach(session);
         end.cancel();

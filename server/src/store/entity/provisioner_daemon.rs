@@ -39,8 +39,18 @@ pub struct Model {
     pub capacity: i32,
     /// When something was last heard of it.
     pub last_seen_at: Option<Timestamp>,
+    /// When it ended in order, if it did since it last connected.
+    pub left_at: Option<Timestamp>,
     /// When it first connected.
     pub created_at: Timestamp,
+}
+
+impl Model {
+    /// Whether it can be there: it was heard of since then, and didn't say that it ends.
+    #[must_use]
+    pub fn is_live(&self, since: Timestamp) -> bool {
+        self.left_at.is_none() && self.last_seen_at >= Some(since)
+    }
 }
 
 /// Engines, as a column their names with commas between.
