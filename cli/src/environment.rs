@@ -19,6 +19,8 @@ pub(crate) const DAEMON_KEY_FILE: &[&str] = &["ORGPLANE_PROVISIONER_DAEMON_KEY_F
 pub(crate) const DAEMON_NAME: &[&str] = &["ORGPLANE_PROVISIONER_DAEMON_NAME", "CODER_PROVISIONER_DAEMON_NAME"];
 /// Names of the database's URL.
 pub(crate) const DATABASE_URL: &[&str] = &["ORGPLANE_DATABASE_URL"];
+/// Names of the URL at which servers hear of each other.
+pub(crate) const DATABASE_LISTEN_URL: &[&str] = &["ORGPLANE_DATABASE_LISTEN_URL"];
 /// Names of the password to sign in with.
 pub(crate) const PASSWORD: &[&str] = &["ORGPLANE_PASSWORD"];
 

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{heartbeat, key_watch, lease_reaper};
+use crate::background::{heartbeat, key_watch, lease_reaper, notifications};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::sql::SqlQueue;
 use crate::grpc;
 use crate::options::Options;
 use crate::service::Service;
 use crate::service::assignment::Assembler;
-use crate::store::Store;
+use crate::store::dialect::Dialect;
 use crate::store::error::Open;
 use crate::store::sealed::Sealer;
+use crate::store::{Access as _, Store};
 
 /// A running control plane, without a listener: whoever starts it serves [`Server::router`].
 #[derive(Debug)]
@@ -37,6 +38,11 @@ impl Server {
         service.default_organization_ensure().await.map_err(Open::Store)?;
         let stop = CancellationToken::new();
         start_work(&service, &stop);
+        if service.store.dialect() == Dialect::Postgres {
+            let url = options.database_listen_url.clone().unwrap_or_else(|| options.database_url.clone());
+            let (store, dispatcher) = (service.store.clone(), service.dispatcher.clone());
+            tokio::spawn(notifications::run(store, dispatcher, url, stop.clone()));
+        }
         Ok(Self { service, stop })
     }
 

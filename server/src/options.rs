@@ -11,6 +11,9 @@ pub struct Options {
     pub http_address: SocketAddr,
     /// `sqlite:///absolute/path.db` or `postgres://…`.
     pub database_url: DatabaseUrl,
+    /// Where servers hear of each other, when something stands before the database that can't pass that on; by default
+    /// `database_url`. Only with PostgreSQL.
+    pub database_listen_url: Option<DatabaseUrl>,
     /// Holds the sealing key and caches.
     pub data_dir: PathBuf,
     /// The sealing key's file; by default `sealing.key` in the data directory, made when it isn't there.

@@ -89,7 +89,11 @@ impl Session {
     /// # Panics
     /// When nothing comes of it in time.
     pub async fn open(deployment: &Deployment, key: Option<&str>, first: Option<Said>) -> Result<Self, Status> {
-        let api = deployment.grpc(key).await;
+        Self::open_at(deployment.url(), key, first).await
+    }
+
+    async fn open_at(url: &str, key: Option<&str>, first: Option<Said>) -> Result<Self, Status> {
+        let api = Api::connect(url, key).await;
         let (say, said) = mpsc::channel(64);
         if let Some(message) = first {
             say.try_send(DaemonMessage { message: Some(message) }).expect("room");
@@ -106,7 +110,11 @@ impl Session {
     /// # Panics
     /// When the first answer isn't `Registered`.
     pub async fn register(deployment: &Deployment, key: &str, message: Register) -> Result<(Self, Registered), Status> {
-        let mut session = Self::open(deployment, Some(key), Some(Said::Register(message))).await?;
+        Self::register_at(deployment.url(), key, message).await
+    }
+
+    async fn register_at(url: &str, key: &str, message: Register) -> Result<(Self, Registered), Status> {
+        let mut session = Self::open_at(url, Some(key), Some(Said::Register(message))).await?;
         match session.hear().await? {
             Some(Heard::Registered(registered)) => {
                 session.heart = Some(tokio::spawn(beat(session.say.clone())));
@@ -122,6 +130,14 @@ impl Session {
     /// When the server doesn't take it.
     pub async fn start(deployment: &Deployment, key: &str, name: &str) -> Self {
         Self::register(deployment, key, register(name)).await.expect("registered").0
+    }
+
+    /// A registered daemon at one of several servers.
+    ///
+    /// # Panics
+    /// When the server doesn't take it.
+    pub async fn start_at(url: &str, key: &str, name: &str) -> Self {
+        Self::register_at(url, key, register(name)).await.expect("registered").0
     }
 
     /// A daemon that ends every job well, without doing anything, for as long as the returned guard lives.

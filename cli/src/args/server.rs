@@ -35,6 +35,10 @@ pub(crate) struct Server {
     /// [env: ORGPLANE_DATABASE_URL].
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
+    /// A PostgreSQL URL at which servers of one deployment hear of each other, when --database-url is a pooler's, which
+    /// can't pass that on [env: ORGPLANE_DATABASE_LISTEN_URL].
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_listen_url: Option<String>,
     /// Where the embedded database, the sealing key and caches are; by default the user's data folder.
     #[arg(long, env = "ORGPLANE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

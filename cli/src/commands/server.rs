@@ -102,6 +102,7 @@ fn options(args: &args::Server) -> Result<Options> {
     Ok(Options {
         http_address: args.http_address,
         database_url: database_url(args, &data_dir)?,
+        database_listen_url: database_listen_url(args)?,
         sealing_key_file: args.sealing_key_file.clone(),
         provisioners: Provisioners {
             lease: args.timing.lease,
@@ -168,11 +169,7 @@ fn check_timing(timing: &Timing) -> Result<()> {
 }
 
 fn database_url(args: &args::Server, data_dir: &Path) -> Result<DatabaseUrl> {
-    if args.database_url.as_ref().is_some_and(|url| has_password(url)) {
-        tracing::warn!(
-            "other users of this machine can read the database's password on the command line; set ORGPLANE_DATABASE_URL instead"
-        );
-    }
+    warn_of_password(args.database_url.as_deref(), "ORGPLANE_DATABASE_URL");
     let url = match args.database_url.clone().or_else(|| environment::first(environment::DATABASE_URL)) {
         Some(url) => url,
         None => {
@@ -189,6 +186,25 @@ fn database_url(args: &args::Server, data_dir: &Path) -> Result<DatabaseUrl> {
         );
     }
     Ok(DatabaseUrl(url))
+}
+
+/// Where servers hear of each other, when that isn't the database's URL.
+fn database_listen_url(args: &args::Server) -> Result<Option<DatabaseUrl>> {
+    warn_of_password(args.database_listen_url.as_deref(), "ORGPLANE_DATABASE_LISTEN_URL");
+    let url = args.database_listen_url.clone().or_else(|| environment::first(environment::DATABASE_LISTEN_URL));
+    let known = |url: &String| ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    if url.as_ref().is_some_and(|url| !known(url)) {
+        return Err(Usage::new("--database-listen-url: must be postgres://user@host/database").into());
+    }
+    Ok(url.map(DatabaseUrl))
+}
+
+fn warn_of_password(flag: Option<&str>, variable: &str) {
+    if flag.is_some_and(has_password) {
+        tracing::warn!(
+            "other users of this machine can read the database's password on the command line; set {variable} instead"
+        );
+    }
 }
 
 fn has_password(url: &str) -> bool {

@@ -23,7 +23,8 @@ pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, stop: CancellationTo
     }
 }
 
-async fn pass(store: &Store, dispatcher: &Dispatcher) -> Result<()> {
+/// Looks once.
+pub(super) async fn pass(store: &Store, dispatcher: &Dispatcher) -> Result<()> {
     let secrets = dispatcher.secrets();
     for secret in store::provisioner_daemon::ended_secrets(store, &secrets).await? {
         dispatcher.secret_ended(secret);

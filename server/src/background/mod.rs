@@ -4,4 +4,5 @@
 pub mod heartbeat;
 pub mod key_watch;
 pub mod lease_reaper;
+pub mod notifications;
 mod ticks;

@@ -313,10 +313,10 @@ impl JobQueue for MemoryQueue {
         let mut jobs = self.lock();
         let entry = jobs.get_mut(&job).ok_or(Error::NotFound(Kind::Job))?;
         let actual = entry.state.status;
+        let (state, _) = entry.state.after(&Event::CancelRequested, self.rules()).map_err(Error::from)?;
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
             return Err(Error::StatusMismatch { expected: expected.text(), actual: actual.text() });
         }
-        let (state, _) = entry.state.after(&Event::CancelRequested, self.rules()).map_err(Error::from)?;
         entry.state = state;
         Ok(match &entry.state.lease {
             Some(lease) => CancelOutcome::Canceling(Hold { job, lease: lease.id.clone() }),

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::error::ProtocolFault;
-use crate::domain::id::{DaemonId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
+use crate::domain::id::{DaemonId, JobId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::job::{Claimed, Finished, Group, Hold, Rejection, Report};
 use crate::domain::{Error, Result};
 use crate::options::Provisioners;
@@ -35,6 +35,8 @@ pub struct Dispatcher {
     queue: Arc<dyn JobQueue>,
     registry: Registry,
     work: Notify,
+    /// Jobs were made here that other servers should know of.
+    news: Notify,
     poll_interval: Duration,
     /// How long a daemon that gave a job back gets none.
     back_off: Duration,
@@ -48,6 +50,7 @@ impl Dispatcher {
             queue,
             registry: Registry::new(options.contact_lost_after),
             work: Notify::new(),
+            news: Notify::new(),
             poll_interval: options.poll_interval,
             back_off: options.heartbeat,
         }
@@ -59,9 +62,20 @@ impl Dispatcher {
         &*self.queue
     }
 
-    /// Looks for work at once: a job was made, or a slot got free. Call it after the commit.
+    /// Looks for work at once: a job was made elsewhere, or a slot got free.
     pub fn wake(&self) {
         self.work.notify_one();
+    }
+
+    /// The same for a job that was made here: other servers are told as well. Call it after the commit.
+    pub fn announce(&self) {
+        self.wake();
+        self.news.notify_one();
+    }
+
+    /// Waits until jobs were made here since the last time.
+    pub async fn announced(&self) {
+        self.news.notified().await;
     }
 
     /// Hands out jobs until it is stopped. A failing database is tried again at the next wake-up or poll.
@@ -155,10 +169,10 @@ impl Dispatcher {
         done.and(self.repeat_cancels(&told).await)
     }
 
-    /// Who wanted one of these jobs to stop before its daemon had it, found nobody to tell.
-    async fn repeat_cancels(&self, told: &[Hold]) -> Result<()> {
-        if !told.is_empty() {
-            for job in self.queue.live(told).await?.iter().filter(|job| job.canceling) {
+    /// Who wanted one of these jobs to stop before its daemon had it, or on another server, found nobody to tell.
+    async fn repeat_cancels(&self, held: &[Hold]) -> Result<()> {
+        if !held.is_empty() {
+            for job in self.queue.live(held).await?.iter().filter(|job| job.canceling) {
                 self.registry.cancel(&job.hold);
             }
         }
@@ -289,6 +303,15 @@ impl Dispatcher {
     /// Tells the daemon that has a job to stop it; false when it isn't connected here. It is told when it comes back.
     pub fn cancel(&self, hold: &Hold) -> bool {
         self.registry.cancel(hold)
+    }
+
+    /// Looks whether a job that a daemon has here should stop, for another server may have said so; all of them, where
+    /// none is named.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached.
+    pub async fn look_for_cancels(&self, job: Option<JobId>) -> Result<()> {
+        self.repeat_cancels(&self.registry.holds(job)).await
     }
 
     /// Ends the sessions of a key that is good no more.

@@ -174,6 +174,13 @@ impl Registry {
         })
     }
 
+    /// The lease of a job that a daemon has here, or all of them.
+    pub(super) fn holds(&self, job: Option<JobId>) -> Vec<Hold> {
+        let inner = self.lock();
+        let holds = inner.sessions.values().flat_map(Session::live);
+        holds.filter(|hold| job.is_none_or(|job| hold.job == job)).collect()
+    }
+
     pub(super) fn secrets(&self) -> Vec<ProvisionerKeySecretId> {
         let secrets: HashSet<_> = self.lock().sessions.values().map(|session| session.identity.secret).collect();
         secrets.into_iter().collect()

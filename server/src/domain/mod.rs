@@ -16,6 +16,7 @@ pub mod provisioner_key;
 pub mod rule;
 pub mod secret;
 pub mod tags;
+pub mod terraform_state;
 pub mod time;
 pub mod token;
 pub mod user;

@@ -75,7 +75,7 @@ impl Service {
         };
         store::dry_run::insert(&tx, &dry_run).await?;
         tx.commit().await?;
-        self.dispatcher.wake();
+        self.dispatcher.announce();
         self.dry_run_view(job).await
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::Service;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
-use crate::domain::job::{CancelOutcome, Group, Standing, Status, Taker, standings};
+use crate::domain::job::{CancelOutcome, Group, Standing, Status, Taker, lines};
 use crate::domain::{Result, Timestamp};
 use crate::store;
 use crate::store::entity::{provisioner_daemon, provisioner_job};
+use crate::store::notice::Notice;
 
 /// A daemon that wasn't heard of for this long isn't counted among those that could take a job.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -49,19 +50,24 @@ impl Service {
     pub(super) async fn views_of(&self, jobs: Vec<provisioner_job::Model>) -> Result<Vec<JobView>> {
         let overflowed = store::provisioner_job::overflowed(&self.store, jobs.iter().map(|job| job.id).collect());
         let overflowed = overflowed.await?;
-        let waiting = jobs.iter().filter(|job| job.status == Status::Pending);
-        let organizations: HashSet<_> = waiting.map(|job| job.organization_id).collect();
+        let waiting: Vec<_> = jobs.iter().filter(|job| job.status == Status::Pending).collect();
+        let organizations: HashSet<_> = waiting.iter().map(|job| job.organization_id).collect();
         let organizations: Vec<OrganizationId> = organizations.into_iter().collect();
         let (daemons, places, live_since) = if organizations.is_empty() {
             (Vec::new(), HashMap::new(), Timestamp(0))
         } else {
             let now = self.store.now().await?;
             let live_since = now.minus(self.provisioners.contact_lost_after);
-            let waiting = store::provisioner_job::waiting(&self.store, &organizations).await?;
+            let groups = store::job_queue::waiting_groups(&self.store, &organizations).await?;
             let daemons =
                 store::provisioner_daemon::of_organizations(&self.store, organizations, now.minus(REMEMBERED)).await?;
             let live = daemons.iter().filter(|daemon| daemon.is_live(live_since));
-            let places = standings(&waiting, &live.map(taker).collect::<Vec<_>>());
+            let lines = lines(&groups, &live.map(taker).collect::<Vec<_>>());
+            let of_group: HashMap<&Group, usize> =
+                groups.iter().zip(&lines.of_group).filter_map(|(group, line)| Some((group, (*line)?))).collect();
+            let line = |job: &&provisioner_job::Model| Some((job.id, *of_group.get(&group(job))?));
+            let asked: Vec<_> = waiting.iter().filter_map(line).collect();
+            let places = store::job_queue::standings(&self.store, &groups, &lines, &asked).await?;
             (daemons, places, live_since)
         };
         let view = |job: provisioner_job::Model| {
@@ -90,12 +96,22 @@ impl Service {
         match self.dispatcher.queue().request_cancel(id, expected).await? {
             CancelOutcome::Canceling(hold) => {
                 if !self.dispatcher.cancel(&hold) {
-                    tracing::info!(job = %id, "the job's daemon isn't connected here; it is told when it comes back");
+                    tracing::info!(job = %id, "the job's daemon isn't connected here; it is told elsewhere, or when it comes back");
                 }
+                self.tell_servers(Notice::Cancel(id)).await;
             }
             CancelOutcome::Ended => {}
         }
         Ok(())
+    }
+}
+
+impl Service {
+    /// Tells the other servers something that they would find later by themselves.
+    pub(super) async fn tell_servers(&self, notice: Notice) {
+        if let Err(error) = store::notice::send(&self.store, notice).await {
+            tracing::warn!(error = %error, ?notice, "can't tell other servers");
+        }
     }
 }
 
@@ -107,8 +123,12 @@ fn taker(daemon: &provisioner_daemon::Model) -> Taker {
     }
 }
 
+fn group(job: &provisioner_job::Model) -> Group {
+    Group { organization: job.organization_id, engine: job.engine, tags: job.tags.clone() }
+}
+
 fn matched(job: &provisioner_job::Model, daemons: &[provisioner_daemon::Model], live_since: Timestamp) -> Matched {
-    let group = Group { organization: job.organization_id, engine: job.engine, tags: job.tags.clone() };
+    let group = group(job);
     let mut matched = Matched::default();
     for daemon in daemons.iter().filter(|daemon| taker(daemon).takes(&group)) {
         matched.daemons.push(daemon.id);

@@ -14,6 +14,7 @@ use crate::domain::rule::Violations;
 use crate::domain::{Result, name};
 use crate::store;
 use crate::store::entity::{provisioner_key, provisioner_key_secret};
+use crate::store::notice::Notice;
 
 impl Service {
     /// An organization's keys, oldest first.
@@ -94,6 +95,7 @@ impl Service {
         let id = store::provisioner_key::delete(&tx, organization.id, &name.to_lowercase()).await?;
         tx.commit().await?;
         self.dispatcher.key_revoked(id);
+        self.tell_servers(Notice::Keys).await;
         Ok(())
     }
 }

@@ -131,7 +131,7 @@ impl Service {
         };
         store::template_version::insert(&tx, &version).await?;
         tx.commit().await?;
-        self.dispatcher.wake();
+        self.dispatcher.announce();
         self.template_version_view(version).await
     }
 

@@ -90,10 +90,11 @@ impl Service {
             reason: BuildReason::Initiator,
             version_id: version.id,
             initiator_id: subject.user_id,
+            state: None,
         };
-        let build = queue(&tx, &workspace, build, &import, None).await?;
+        let build = queue(&tx, &workspace, 1, build, &import).await?;
         tx.commit().await?;
-        self.dispatcher.wake();
+        self.dispatcher.announce();
         let view = self.workspace_view(workspace, Some(build)).await?;
         Ok(WorkspaceView { latest_build: view.latest_build.into_created(), ..view })
     }

@@ -1,4 +1,6 @@
-//! Builds of workspaces.
+//! Builds of workspaces, from when they are queued.
+
+mod create;
 
 use std::collections::BTreeMap;
 
@@ -6,51 +8,19 @@ use futures_util::Stream;
 
 use super::{Caller, Service};
 use crate::domain::error::Kind;
-use crate::domain::id::{BuildId, JobId, TemplateVersionId, UserId, WorkspaceId};
-use crate::domain::job::{Input, Status as JobStatus};
+use crate::domain::id::{BuildId, JobId};
+use crate::domain::job::Status as JobStatus;
 use crate::domain::page::Page;
 use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, authorize};
 use crate::domain::rule::Violations;
-use crate::domain::workspace::{BuildReason, Status, Transition};
+use crate::domain::workspace::Status;
 use crate::domain::{Error, Result, Timestamp};
 use crate::service::job_view::JobView;
 use crate::store;
-use crate::store::Tx;
-use crate::store::entity::{job_resource, provisioner_job, template_version, user_account, workspace, workspace_build};
-use crate::store::provisioner_job::NewJob;
+use crate::store::entity::{job_resource, user_account, workspace, workspace_build};
 
-/// Reasons that a client may give.
-const REASONS: &[BuildReason] = &[
-    BuildReason::Initiator,
-    BuildReason::Dashboard,
-    BuildReason::Cli,
-    BuildReason::SshConnection,
-    BuildReason::VscodeConnection,
-    BuildReason::JetbrainsConnection,
-    BuildReason::TaskManualPause,
-];
-
-/// A build, as a client asks for it.
-#[derive(Debug, Clone, Default)]
-#[allow(missing_docs)]
-pub struct BuildRequest {
-    pub workspace: String,
-    pub transition: Option<Transition>,
-    pub template_version_id: String,
-    /// Names of the parameters that values are given for.
-    pub parameters: Vec<String>,
-    pub reason: Option<BuildReason>,
-    /// Members that ask for what this server doesn't do yet.
-    pub unsupported: Vec<&'static str>,
-}
-
-/// A build to be.
-pub(super) struct NewBuild {
-    pub(super) transition: Transition,
-    pub(super) reason: BuildReason,
-    pub(super) version_id: TemplateVersionId,
-    pub(super) initiator_id: UserId,
-}
+pub use create::BuildRequest;
+pub(super) use create::{NewBuild, import_of, no_parameters, queue};
 
 /// A build with what clients are told about it.
 #[derive(Debug, Clone)]
@@ -89,53 +59,6 @@ impl BuildView {
 }
 
 impl Service {
-    /// Queues a build.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Denied`], [`Error::BuildActive`], [`Error::WorkspaceDeleted`],
-    /// [`Error::ImportUnfinished`].
-    pub async fn build_create(&self, caller: &Caller, request: BuildRequest) -> Result<BuildView> {
-        let subject = caller.user()?;
-        let workspace = self.workspace_find(subject, &request.workspace).await?;
-        let (transition, version_id) = validate(&request)?;
-        let action = if transition == Transition::Delete { Action::Delete } else { Action::Run };
-        authorize(subject, action, &Object::workspace(workspace.organization_id, workspace.owner_id), Kind::Workspace)?;
-
-        let tx = self.store.begin().await?;
-        let job = store::provisioner_job::find(&tx, latest(&tx, workspace.id).await?.job_id).await?;
-        let job = job.ok_or_else(|| Error::internal("a build without its job"))?;
-        if job.status.is_active() {
-            return Err(Error::BuildActive(Some(job.status)));
-        }
-        // Read only now that the job has ended: its end stored the state that this build starts from, and may have deleted
-        // the workspace. Of builds that are queued at once one gets the number. The job's row isn't locked, because
-        // daemons would be passed over for it.
-        let previous = latest(&tx, workspace.id).await?;
-        if previous.job_id != job.id {
-            return Err(Error::BuildActive(None));
-        }
-        let workspace = store::workspace::find(&tx, workspace.id).await?.ok_or(Error::NotFound(Kind::Workspace))?;
-        if workspace.deleted {
-            return Err(Error::WorkspaceDeleted);
-        }
-        let version_id = version_id.unwrap_or(previous.template_version_id);
-        let version = store::template_version::find(&tx, version_id).await?;
-        let version = version.filter(|version| version.template_id == Some(workspace.template_id));
-        let rule = "must be the id of a version of the workspace's template";
-        let version = version.ok_or_else(|| Error::invalid("template_version_id", rule))?;
-        let import = import_of(&tx, &version, "template_version_id").await?;
-        let build = NewBuild {
-            transition,
-            reason: request.reason.unwrap_or(BuildReason::Initiator),
-            version_id: version.id,
-            initiator_id: subject.user_id,
-        };
-        let build = queue(&tx, &workspace, build, &import, Some(&previous)).await?;
-        tx.commit().await?;
-        self.dispatcher.wake();
-        Ok(self.build_view(build).await?.into_created())
-    }
-
     /// A workspace's builds, newest first.
     ///
     /// # Errors
@@ -327,101 +250,8 @@ impl BuildView {
     }
 }
 
-/// A workspace's newest build; there is one always.
-async fn latest(tx: &Tx, workspace: WorkspaceId) -> Result<workspace_build::Model> {
-    let latest = store::workspace_build::latest(tx, workspace).await?;
-    latest.ok_or_else(|| Error::internal("a workspace without a build"))
-}
-
-/// The import of a version that something is to be built from; `field` named the version.
-pub(super) async fn import_of(
-    db: &impl store::Access,
-    version: &template_version::Model,
-    field: &str,
-) -> Result<provisioner_job::Model> {
-    let job = store::provisioner_job::find(db, version.job_id).await?;
-    let job = job.ok_or_else(|| Error::internal("a version without its job"))?;
-    match job.status {
-        JobStatus::Succeeded => Ok(job),
-        JobStatus::Pending | JobStatus::Running | JobStatus::Canceling => Err(Error::ImportUnfinished),
-        JobStatus::Failed => Err(Error::invalid(field, "must be a version whose import succeeded; this one failed")),
-        JobStatus::Canceled => {
-            Err(Error::invalid(field, "must be a version whose import succeeded; this one was canceled"))
-        }
-    }
-}
-
-/// Stores a build after `previous`, whose state it takes over, and its job, which the import's daemons may do.
-pub(super) async fn queue(
-    tx: &Tx,
-    workspace: &workspace::Model,
-    new: NewBuild,
-    import: &provisioner_job::Model,
-    previous: Option<&workspace_build::Model>,
-) -> Result<workspace_build::Model> {
-    let NewBuild { transition, reason, version_id, initiator_id } = new;
-    let id = BuildId::new();
-    let job = NewJob {
-        id: JobId::new(),
-        organization_id: workspace.organization_id,
-        initiator_id,
-        input: Input::Build(id),
-        engine: import.engine,
-        tags: import.tags.clone(),
-        automatic: false,
-        file_id: import.file_id,
-    };
-    let job = store::provisioner_job::insert(tx, job).await?;
-    let build = workspace_build::Model {
-        id,
-        workspace_id: workspace.id,
-        build_number: previous.map_or(0, |build| build.build_number) + 1,
-        template_version_id: version_id,
-        job_id: job.id,
-        initiator_id,
-        transition,
-        reason,
-        state_sha256: previous.and_then(|build| build.state_sha256.clone()),
-        state_lineage: previous.map(|build| build.state_lineage.clone()).unwrap_or_default(),
-        state_serial: previous.map_or(0, |build| build.state_serial),
-        daily_cost: 0,
-        created_at: job.created_at,
-        updated_at: job.created_at,
-    };
-    store::workspace_build::insert(tx, &build).await?;
-    Ok(build)
-}
-
 fn distinct<T: Ord>(ids: impl Iterator<Item = T>) -> Vec<T> {
     ids.collect::<std::collections::BTreeSet<T>>().into_iter().collect()
-}
-
-fn validate(request: &BuildRequest) -> Result<(Transition, Option<TemplateVersionId>)> {
-    let mut violations = Violations::default();
-    if request.transition.is_none() {
-        violations.add("transition", "must be `start`, `stop` or `delete`");
-    }
-    let version = TemplateVersionId::parse(&request.template_version_id);
-    if version.is_none() && !request.template_version_id.is_empty() {
-        violations.add("template_version_id", "must be a UUID");
-    }
-    no_parameters(&request.parameters, &mut violations);
-    if request.reason.is_some_and(|reason| !REASONS.contains(&reason)) {
-        violations.add("reason", "must be one that people have, not one of a schedule");
-    }
-    for field in &request.unsupported {
-        violations.add(*field, "must be unset: this server doesn't support it yet");
-    }
-    violations.finish()?;
-    let transition = request.transition.ok_or_else(|| Error::invalid("transition", "must be given"))?;
-    Ok((transition, version))
-}
-
-/// Templates have no parameters yet, so that no value can be for one.
-pub(super) fn no_parameters(names: &[String], violations: &mut Violations) {
-    for name in names {
-        violations.add("rich_parameter_values", format!("the template version has no parameter named {name:?}"));
-    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,15 @@ impl Dialect {
         }
     }
 
+    /// Tells other servers something: a channel and a text. SQLite serves one.
+    #[must_use]
+    pub fn notify(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT pg_notify($1, $2)"),
+        }
+    }
+
     /// Appended to a select: holds the rows until the transaction ends. SQLite has one writer. Keys stay free: a row that
     /// refers to a held one may be inserted meanwhile, as a log's is.
     #[must_use]

@@ -13,6 +13,7 @@ pub mod job_names;
 pub mod job_queue;
 pub mod job_upload;
 pub mod member;
+pub mod notice;
 pub mod organization;
 pub mod provisioner_daemon;
 pub mod provisioner_job;

@@ -48,8 +48,13 @@ pub async fn find_default(db: &impl Access) -> Result<Option<Model>> {
 /// # Errors
 /// [`Error::Unavailable`] when the database can't be reached.
 pub async fn find_all(db: &impl Access, ids: &BTreeSet<OrganizationId>) -> Result<Vec<Model>> {
-    let query = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).filter(Column::Deleted.eq(false));
-    query.all(&db.executor()).await.map_err(from_db)
+    let ids: Vec<OrganizationId> = ids.iter().copied().collect();
+    let mut found = Vec::new();
+    for some in ids.chunks(super::IDS) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().copied())).filter(Column::Deleted.eq(false));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found)
 }
 
 /// Live organizations by name: those among `among`, of which `member` is a member; `None` doesn't narrow.
@@ -62,9 +67,6 @@ pub async fn list(
     member: Option<UserId>,
 ) -> Result<Vec<Model>> {
     let mut query = Entity::find().filter(Column::Deleted.eq(false));
-    if let Some(ids) = among {
-        query = query.filter(Column::Id.is_in(ids.iter().copied()));
-    }
     if let Some(user) = member {
         let joined = organization_member::Entity::find()
             .select_only()
@@ -73,7 +75,18 @@ pub async fn list(
             .filter(organization_member::Column::Status.eq(MembershipStatus::Active));
         query = query.filter(Column::Id.in_subquery(joined.into_query()));
     }
-    query.order_by_asc(lower_name()).all(&db.executor()).await.map_err(from_db)
+    let query = query.order_by_asc(lower_name());
+    let Some(ids) = among else { return query.all(&db.executor()).await.map_err(from_db) };
+    let ids: Vec<OrganizationId> = ids.iter().copied().collect();
+    let mut found = Vec::new();
+    for some in ids.chunks(super::IDS) {
+        let query = query.clone().filter(Column::Id.is_in(some.iter().copied()));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    if ids.len() > super::IDS {
+        found.sort_by_cached_key(|organization| organization.name.to_lowercase());
+    }
+    Ok(found)
 }
 
 fn lower_name() -> Expr {
@@ -96,10 +109,15 @@ pub async fn hold(tx: &Tx, id: OrganizationId) -> Result<Model> {
 /// # Errors
 /// [`Error::NotFound`] when one was deleted, [`Error::Unavailable`] when the database can't be reached.
 pub async fn hold_all(tx: &Tx, ids: &BTreeSet<OrganizationId>) -> Result<()> {
-    let query = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).filter(Column::Deleted.eq(false));
-    let query = query.order_by_asc(Column::Id).lock_shared();
-    let found = query.all(&tx.executor()).await.map_err(from_db)?;
-    if found.len() == ids.len() { Ok(()) } else { Err(Error::NotFound(Kind::Organization)) }
+    let ids: Vec<OrganizationId> = ids.iter().copied().collect();
+    for some in ids.chunks(super::IDS) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().copied())).filter(Column::Deleted.eq(false));
+        let query = query.order_by_asc(Column::Id).lock_shared();
+        if query.all(&tx.executor()).await.map_err(from_db)?.len() < some.len() {
+            return Err(Error::NotFound(Kind::Organization));
+        }
+    }
+    Ok(())
 }
 
 /// Takes a live organization for oneself until the transaction ends, to change or delete it.

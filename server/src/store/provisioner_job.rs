@@ -10,12 +10,11 @@ use sea_orm::{
 
 use super::entity::{job_log_head, provisioner_job};
 use super::error::from_db;
-use super::job_queue::{BUSY, order};
 use super::{Access, Tx, now};
 use crate::domain::Result;
 use crate::domain::engine::Engine;
 use crate::domain::id::{DaemonId, FileId, JobId, OrganizationId, UserId};
-use crate::domain::job::{ErrorCode, Group, Input, Status};
+use crate::domain::job::{ErrorCode, Input, Status};
 use crate::domain::tags::Tags;
 
 /// A job to be.
@@ -195,32 +194,4 @@ pub async fn newest_of_workers(db: &impl Access, workers: &[DaemonId]) -> Result
         }
     }
     Ok(newest)
-}
-
-/// The waiting jobs of organizations in the order in which they will be claimed; no more than a queue that anybody looks
-/// at has.
-///
-/// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
-pub async fn waiting(db: &impl Access, organizations: &[OrganizationId]) -> Result<Vec<(JobId, Group)>> {
-    if organizations.is_empty() {
-        return Ok(Vec::new());
-    }
-    let places = (1..=organizations.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
-    let sql = format!(
-        "WITH {BUSY} SELECT job.id, job.organization_id, job.engine, job.tags FROM provisioner_job AS job
-         WHERE job.status = 'pending' AND job.organization_id IN ({places}) ORDER BY {} LIMIT 10000",
-        order(db)
-    );
-    let values: Vec<Value> = organizations.iter().map(|id| Value::from(*id)).collect();
-    let rows = db.query_all(&sql, values).await?;
-    let read = |row: &sea_orm::QueryResult| {
-        let group = Group {
-            organization: row.try_get_by_index(1)?,
-            engine: row.try_get_by_index(2)?,
-            tags: row.try_get_by_index(3)?,
-        };
-        Ok((row.try_get_by_index(0)?, group))
-    };
-    rows.iter().map(read).collect::<Result<_, sea_orm::DbErr>>().map_err(from_db)
 }

@@ -58,9 +58,16 @@ pub async fn find_many(db: &impl Access, ids: Vec<TemplateId>) -> Result<Vec<Mod
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn list(db: &impl Access, organizations: Option<Vec<OrganizationId>>) -> Result<Vec<Model>> {
-    let mut query = Entity::find().filter(Column::Deleted.eq(false));
-    if let Some(organizations) = organizations {
-        query = query.filter(Column::OrganizationId.is_in(organizations));
+    let query = Entity::find().filter(Column::Deleted.eq(false));
+    let query = query.order_by_asc(Column::Name).order_by_asc(Column::Id);
+    let Some(organizations) = organizations else { return query.all(&db.executor()).await.map_err(from_db) };
+    let mut found = Vec::new();
+    for some in organizations.chunks(super::IDS) {
+        let query = query.clone().filter(Column::OrganizationId.is_in(some.iter().copied()));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
     }
-    query.order_by_asc(Column::Name).order_by_asc(Column::Id).all(&db.executor()).await.map_err(from_db)
+    if organizations.len() > super::IDS {
+        found.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    }
+    Ok(found)
 }

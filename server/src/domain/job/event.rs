@@ -39,6 +39,8 @@ pub enum Event {
     ResultReported(LeaseId, Outcome),
     /// Nothing was heard under the lease for too long.
     LeaseLapsed,
+    /// The server ends it as it should: there is nothing for a daemon to do.
+    Waived,
     /// The holder of the lease didn't start it.
     GaveBack(LeaseId, Rejection),
 }

@@ -20,7 +20,7 @@ pub use handout::{
 pub use lease::{Lease, LeaseId};
 pub use log::{Gap, LogBatch, LogLevel, LogLine, LogSource};
 pub use result::{Discovery, Report, Resource, ResourceMetadata, StateReference, Succession, Variable};
-pub use standing::{Standing, Taker, standings};
+pub use standing::{Lines, Standing, Taker, lines};
 pub use state::{Effect, InvalidTransition, Rules, State};
 
 /// What a job is doing, as everybody sees it.

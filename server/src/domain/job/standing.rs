@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Group;
 use crate::domain::engine::Engine;
-use crate::domain::id::{JobId, OrganizationId};
+use crate::domain::id::OrganizationId;
 use crate::domain::tags::{Tags, job_matches};
 
 /// A job's place among those that wait.
@@ -37,44 +37,37 @@ impl Taker {
     }
 }
 
-/// The standing of each waiting job, given in their order: behind those ahead of it that a daemon could take that could
-/// take it as well.
+/// Which groups' jobs stand before which daemons together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lines {
+    /// Of each group the line that its jobs stand in; `None` when no daemon could take them.
+    pub of_group: Vec<Option<usize>>,
+    /// Of each line the groups whose jobs stand in it, all in the order of claims.
+    pub groups: Vec<Vec<usize>>,
+}
+
+/// The lines of these groups. A job stands behind those ahead of it that a daemon could take that could take it as well.
 #[must_use]
-pub fn standings(waiting: &[(JobId, Group)], takers: &[Taker]) -> HashMap<JobId, Standing> {
-    // Jobs of a group stand alike, and so do those of groups that the same daemons take: there are few such classes,
-    // however many jobs and groups there are.
+pub fn lines(groups: &[Group], takers: &[Taker]) -> Lines {
+    // Groups that the same daemons take stand alike, and there are few such classes, however many groups there are.
     let mut classes: HashMap<Vec<usize>, usize> = HashMap::new();
-    let mut of_group: HashMap<&Group, usize> = HashMap::new();
-    for (_, group) in waiting {
-        of_group.entry(group).or_insert_with(|| {
-            let fit = takers.iter().enumerate().filter(|(_, taker)| taker.takes(group));
-            let next = classes.len();
-            *classes.entry(fit.map(|(index, _)| index).collect()).or_insert(next)
-        });
+    let mut of_group = Vec::with_capacity(groups.len());
+    for group in groups {
+        let fit = takers.iter().enumerate().filter(|(_, taker)| taker.takes(group));
+        let fit: Vec<usize> = fit.map(|(index, _)| index).collect();
+        let next = classes.len();
+        of_group.push((!fit.is_empty()).then(|| *classes.entry(fit).or_insert(next)));
     }
-    let mut rivals = vec![Vec::new(); classes.len()];
-    for (own, class) in &classes {
-        let shares = |other: &[usize]| own.iter().any(|taker| other.binary_search(taker).is_ok());
-        rivals[*class] = classes.iter().filter(|(other, _)| shares(other)).map(|(_, index)| *index).collect();
-    }
-    let mut totals = vec![0; classes.len()];
-    for (_, group) in waiting {
-        totals[of_group[group]] += 1;
-    }
-    let mut ahead = vec![0; classes.len()];
-    let mut standings = HashMap::with_capacity(waiting.len());
-    for (job, group) in waiting {
-        let own = of_group[group];
-        let sum = |counts: &[i32]| rivals[own].iter().map(|index: &usize| counts[*index]).sum::<i32>();
-        let standing = if rivals[own].is_empty() {
-            Standing::default()
-        } else {
-            Standing { position: 1 + sum(&ahead), size: sum(&totals) }
+    let mut lines = vec![Vec::new(); classes.len()];
+    for (own, line) in &classes {
+        let shares = |class: &usize| {
+            classes.iter().any(|(other, index)| index == class && own.iter().any(|t| other.binary_search(t).is_ok()))
         };
-        standings.insert(*job, standing);
-        ahead[own] += 1;
+        let rivals: Vec<usize> = (0..classes.len()).filter(shares).collect();
+        let stands = |class: &Option<usize>| class.is_some_and(|class| rivals.binary_search(&class).is_ok());
+        lines[*line] = (0..groups.len()).filter(|group| stands(&of_group[*group])).collect();
     }
-    standings
+    Lines { of_group, groups: lines }
 }
 
 #[cfg(test)]
@@ -84,22 +77,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_stands_behind_those_that_its_daemons_take_first() {
+    fn jobs_stand_in_line_with_those_that_their_daemons_could_take_as_well() {
         let organization = OrganizationId::new();
         let tags = |text: &str| {
             Tags::of_key(&text.chars().map(|c| (c.to_string(), "1".to_owned())).collect::<BTreeMap<_, _>>())
         };
         let group = |text: &str| Group { organization, engine: Engine::Echo, tags: tags(text) };
         let taker = |text: &str| Taker { organization, engines: vec![Engine::Echo], tags: tags(text) };
-        let jobs: Vec<_> = ["a", "", "b", "ab", "a", "c"].iter().map(|t| (JobId::new(), group(t))).collect();
+        let groups = ["a", "", "b", "ab", "c"].map(group);
+        // Of each group those that it stands in line with.
         let stand = |takers: &[Taker]| {
-            let standings = standings(&jobs, takers);
-            jobs.iter().map(|(id, _)| (standings[id].position, standings[id].size)).collect::<Vec<_>>()
+            let lines = lines(&groups, takers);
+            lines.of_group.iter().map(|line| line.map(|line| lines.groups[line].clone())).collect::<Vec<_>>()
         };
-        assert_eq!(stand(&[taker("ab")]), [(1, 4), (0, 0), (2, 4), (3, 4), (4, 4), (0, 0)]);
-        assert_eq!(stand(&[taker("a"), taker("b"), taker("")]), [(1, 2), (1, 1), (1, 1), (0, 0), (2, 2), (0, 0)]);
-        assert_eq!(stand(&[]), [(0, 0); 6]);
+        let all = || Some(vec![0, 2, 3]);
+        assert_eq!(stand(&[taker("ab")]), [all(), None, all(), all(), None]);
+        let alone = |group| Some(vec![group]);
+        assert_eq!(stand(&[taker("a"), taker("b"), taker("")]), [alone(0), alone(1), alone(2), None, None]);
+        let (a, b) = (Some(vec![0, 2, 3]), Some(vec![0, 2, 3]));
+        assert_eq!(stand(&[taker("a"), taker("ab")]), [a, None, b, all(), None]);
+        assert_eq!(stand(&[]), [None, None, None, None, None]);
         let elsewhere = Taker { organization: OrganizationId::new(), ..taker("ab") };
-        assert_eq!(stand(&[elsewhere]), [(0, 0); 6]);
+        assert_eq!(stand(&[elsewhere]), [None, None, None, None, None]);
     }
 }

@@ -84,6 +84,7 @@ impl State {
             Event::Permitted(lease) => self.permitted(lease, rules),
             Event::CancelRequested => self.cancel_requested(),
             Event::ResultReported(lease, outcome) => self.result_reported(lease, *outcome),
+            Event::Waived => self.waived(),
             Event::LeaseLapsed => self.lease_lapsed(rules),
             Event::GaveBack(lease, _) => self.gave_back(lease),
         }
@@ -120,6 +121,14 @@ impl State {
             Status::Pending => Ok((Self { status: Status::Canceled, lease: None, ..*self }, None)),
             Status::Running => Ok((Self { status: Status::Canceling, ..self.clone() }, None)),
             Status::Canceling => Err(InvalidTransition::Canceling),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn waived(&self) -> Result<(Self, Option<Effect>), InvalidTransition> {
+        match self.status {
+            Status::Pending => Ok((Self { status: Status::Succeeded, lease: None, ..*self }, None)),
+            Status::Running | Status::Canceling => Err(InvalidTransition::NotPending),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
     }
@@ -199,6 +208,7 @@ mod tests {
             Just(Event::CancelRequested),
             (id(), outcome).prop_map(|(id, outcome)| Event::ResultReported(id, outcome)),
             Just(Event::LeaseLapsed),
+            Just(Event::Waived),
             id().prop_map(|id| Event::GaveBack(id, Rejection::Full)),
         ]
     }

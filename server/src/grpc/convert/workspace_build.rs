@@ -6,6 +6,7 @@ use orgplane_proto::workspace::v1 as pb;
 use super::{from_timestamp, job_view, timestamp};
 use crate::domain::Timestamp;
 use crate::domain::job::ResourceMetadata;
+use crate::domain::terraform_state::GivenState;
 use crate::domain::workspace::{BuildReason, Status, Transition};
 use crate::domain::{Error, Result};
 use crate::service::workspace_build::{BuildRequest, BuildView, ResourceView};
@@ -110,19 +111,16 @@ pub(crate) fn build_request(message: pb::CreateWorkspaceBuildRequest) -> Result<
         log_level,
         template_version_preset_id,
     } = message;
-    let asked = [
-        ("dry_run", dry_run),
-        ("orphan", orphan),
-        ("state", state.is_some_and(|state| !state.is_empty())),
-        ("log_level", !log_level.is_empty()),
-        ("template_version_preset_id", !template_version_preset_id.is_empty()),
-    ];
+    let asked = [("dry_run", dry_run), ("template_version_preset_id", !template_version_preset_id.is_empty())];
     Ok(BuildRequest {
         workspace,
         transition: own_transition,
         template_version_id,
         parameters: rich_parameter_values.into_iter().map(|parameter| parameter.name).collect(),
         reason: own_reason,
+        orphan,
+        state: state.filter(|state| !state.is_empty()).map(GivenState::from),
+        log_level,
         unsupported: asked.into_iter().filter_map(|(field, asked)| asked.then_some(field)).collect(),
     })
 }

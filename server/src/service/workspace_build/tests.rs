@@ -4,6 +4,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::domain::error::ProtocolFault;
 use crate::domain::job::{Outcome, Report, ResourceMetadata, StateReference};
+use crate::domain::workspace::{BuildReason, Transition};
 use crate::service::template::testing::{new_template, new_workspace, report, violated};
 use crate::service::testing::deployments;
 use crate::service::workspace::NewWorkspace;

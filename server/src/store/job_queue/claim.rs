@@ -27,7 +27,7 @@ const GROUPS: usize = 256;
 type Rank = (i32, i64, i64);
 
 /// The common table expression that [`order`] counts in: how many jobs of each initiator run in an organization.
-pub(crate) const BUSY: &str = "busy AS (
+pub(super) const BUSY: &str = "busy AS (
     SELECT organization_id, initiator_id, COUNT(*) AS jobs FROM provisioner_job
     WHERE status IN ('running', 'canceling') GROUP BY organization_id, initiator_id)";
 
@@ -45,7 +45,7 @@ fn rank(db: &impl Access) -> [String; 3] {
 
 /// The order of waiting jobs `job`, everywhere: people's before automatic ones that are young, then those whose initiator
 /// has the fewest running, then the oldest.
-pub(crate) fn order(db: &impl Access) -> String {
+pub(super) fn order(db: &impl Access) -> String {
     format!("{}, job.id", rank(db).join(", "))
 }
 

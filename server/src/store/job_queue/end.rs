@@ -9,7 +9,7 @@ use crate::domain::job::{
 };
 use crate::domain::{Error, Result};
 use crate::store::entity::provisioner_job;
-use crate::store::{Tx, job_log, now};
+use crate::store::{Access as _, Tx, job_log, now};
 
 /// Ends a job with all that it leaves, if it is the organization's, whose daemon says so.
 ///
@@ -93,6 +93,21 @@ pub async fn fail(tx: &Tx, hold: &Hold, reason: &str, terms: Terms) -> Result<Fi
     Ok(finished)
 }
 
+/// Ends a waiting job as it should, with one line in its log: there is nothing for a daemon to do.
+///
+/// # Errors
+/// [`Error::JobEnded`] when it doesn't wait, or [`Error::Unavailable`] when the database can't be reached.
+pub async fn waive(tx: &Tx, id: JobId, reason: &str) -> Result<()> {
+    let job = locked(tx, id).await?.ok_or(Error::NotFound(Kind::Job))?;
+    // No attempt is made, so it doesn't matter how many there may be.
+    let rules = Rules { now: now(tx).await?, max_attempts: 1 };
+    let (state, _) = job.state().after(&Event::Waived, rules)?;
+    write_state(tx, &job, &state, Change::default()).await?;
+    tx.execute("UPDATE provisioner_job SET started_at = completed_at WHERE id = $1", [id.into()]).await?;
+    job_log::append_own(tx, id, LogLevel::Warn, reason).await?;
+    leave_behind(tx, &job, &Report { outcome: Outcome::Succeeded, ..Report::failed("") }, state.status).await
+}
+
 /// Wants a job to stop.
 ///
 /// # Errors
@@ -100,11 +115,11 @@ pub async fn fail(tx: &Tx, hold: &Hold, reason: &str, terms: Terms) -> Result<Fi
 /// [`Error::Unavailable`] when the database can't be reached.
 pub async fn request_cancel(tx: &Tx, id: JobId, expected: Option<Status>, terms: Terms) -> Result<CancelOutcome> {
     let job = locked(tx, id).await?.ok_or(Error::NotFound(Kind::Job))?;
+    let rules = Rules { now: now(tx).await?, max_attempts: terms.max_attempts };
+    let (state, _) = job.state().after(&Event::CancelRequested, rules)?;
     if let Some(expected) = expected.filter(|expected| *expected != job.status) {
         return Err(Error::StatusMismatch { expected: expected.text(), actual: job.status.text() });
     }
-    let rules = Rules { now: now(tx).await?, max_attempts: terms.max_attempts };
-    let (state, _) = job.state().after(&Event::CancelRequested, rules)?;
     write_state(tx, &job, &state, Change { canceled: true, ..Change::default() }).await?;
     Ok(match state.lease {
         Some(Lease { id: lease, .. }) => CancelOutcome::Canceling(Hold { job: id, lease }),

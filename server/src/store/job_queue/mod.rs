@@ -6,13 +6,14 @@ mod end;
 mod lease;
 mod reap;
 mod report;
+mod standing;
 
-pub(crate) use claim::{BUSY, order};
 pub use claim::{claim, groups};
-pub use end::{fail, finish, hand_in, request_cancel};
+pub use end::{fail, finish, hand_in, request_cancel, waive};
 pub use lease::{give_back, live, permit, renew, resume, unpermitted_of};
 pub use reap::reap;
 pub use report::{checkpoint, discovered};
+pub use standing::{standings, waiting_groups};
 
 use sea_orm::{EntityTrait as _, FromQueryResult as _, Value};
 
