@@ -132,12 +132,16 @@ impl Session {
         Self::register(deployment, key, register(name)).await.expect("registered").0
     }
 
-    /// A registered daemon at one of several servers.
+    /// A registered daemon at one of several servers. It sends no heartbeats, which would make its server look for jobs.
     ///
     /// # Panics
     /// When the server doesn't take it.
     pub async fn start_at(url: &str, key: &str, name: &str) -> Self {
-        Self::register_at(url, key, register(name)).await.expect("registered").0
+        let (mut session, _) = Self::register_at(url, key, register(name)).await.expect("registered");
+        if let Some(heart) = session.heart.take() {
+            heart.abort();
+        }
+        session
     }
 
     /// A daemon that ends every job well, without doing anything, for as long as the returned guard lives.
