@@ -105,6 +105,56 @@ impl Default for Intervals {
     }
 }
 
+/// An account of this machine that engines run as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineUser {
+    /// For people; the number where it has no name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Its home directory, where it has one.
+    pub home: Option<PathBuf>,
+}
+
+impl EngineUser {
+    /// Reads names, numbers and ranges of numbers (`200000-200003`), separated by commas. A number that no account has is
+    /// its own group.
+    pub fn parse(text: &str) -> Result<Vec<Self>, Error> {
+        let mut users = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let range = part.split_once('-').unwrap_or((part, part));
+            match (range.0.parse::<u32>(), range.1.parse::<u32>()) {
+                (Ok(first), Ok(last)) if first <= last && last - first < MAX_CAPACITY => {
+                    users.extend((first..=last).map(Self::of_number));
+                }
+                (Ok(_), Ok(_)) => {
+                    return Err(rule("engine-user", format!("{part:?} is no range of up to {MAX_CAPACITY}")));
+                }
+                _ => users.push(Self::of_name(part)?),
+            }
+        }
+        Ok(users)
+    }
+
+    fn of_number(uid: u32) -> Self {
+        let known = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+        known.map_or_else(|| Self { name: uid.to_string(), uid, gid: uid, home: None }, Self::from)
+    }
+
+    fn of_name(name: &str) -> Result<Self, Error> {
+        let known = nix::unistd::User::from_name(name).ok().flatten();
+        known.map(Self::from).ok_or_else(|| rule("engine-user", format!("this machine has no user {name:?}")))
+    }
+}
+
+impl From<nix::unistd::User> for EngineUser {
+    fn from(user: nix::unistd::User) -> Self {
+        Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: Some(user.dir) }
+    }
+}
+
 /// All settings of a daemon.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -128,6 +178,8 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// Where jobs run; one daemon's own, locked while it runs.
     pub work_dir: PathBuf,
+    /// Accounts that engines run as, one job each at a time; empty: as the daemon itself. Needs root.
+    pub engine_users: Vec<EngineUser>,
     /// How an engine's shim is started.
     pub shim: ShimCommand,
     /// Waits and graces.
@@ -158,6 +210,7 @@ impl Config {
             terraform_path: None,
             cache_dir: user("XDG_CACHE_HOME", ".cache").map(|p| p.join("orgplane")).unwrap_or_default(),
             work_dir: user("XDG_DATA_HOME", ".local/share").map(|p| p.join("orgplane/provisioner")).unwrap_or_default(),
+            engine_users: Vec::new(),
             shim: ShimCommand { program, args },
             intervals: Intervals::default(),
         })
@@ -187,8 +240,28 @@ impl Config {
                 return Err(rule(field, format!("{} is not an absolute path", path.display())));
             }
         }
+        self.check_engine_users()?;
         if self.intervals.backoff_min.is_zero() || self.intervals.backoff_max < self.intervals.backoff_min {
             return Err(rule("backoff", "the shortest must be over zero and not over the longest"));
+        }
+        Ok(())
+    }
+
+    fn check_engine_users(&self) -> Result<(), Error> {
+        let users = &self.engine_users;
+        if users.is_empty() {
+            return Ok(());
+        }
+        if !nix::unistd::geteuid().is_root() {
+            return Err(rule("engine-user", "only a daemon that runs as root can run engines as another user"));
+        }
+        if users.iter().any(|user| user.uid == 0) {
+            return Err(rule("engine-user", "root isn't another user"));
+        }
+        let distinct: BTreeSet<u32> = users.iter().map(|user| user.uid).collect();
+        if distinct.len() < self.capacity as usize || distinct.len() < users.len() {
+            let rules = "name as many different users as --capacity, so that jobs can't read each other's files";
+            return Err(rule("engine-user", rules));
         }
         Ok(())
     }
@@ -245,6 +318,21 @@ mod tests {
         config.validate().unwrap();
         assert!(!format!("{config:?}").contains("orgp_abc"));
         assert_eq!(config.key.expose(), "orgp_abc");
+    }
+
+    #[test]
+    fn engine_users_are_read() {
+        let users = EngineUser::parse("nobody, 3000000-3000002").unwrap();
+        let found: Vec<_> = users.iter().skip(1).map(|u| (u.uid, u.gid, u.home.is_some())).collect();
+        assert_eq!(found, [3_000_000, 3_000_001, 3_000_002].map(|id| (id, id, false)));
+        assert_eq!((users[0].name.as_str(), users[0].uid > 0), ("nobody", true));
+        for bad in ["", "no such user", "5-4", "1-100000"] {
+            assert!(EngineUser::parse(bad).unwrap_err().to_string().starts_with("engine-user"), "{bad}");
+        }
+        let mut config = config();
+        config.engine_users = EngineUser::parse("3000000").unwrap();
+        config.capacity = 2;
+        assert!(config.validate().unwrap_err().to_string().starts_with("engine-user"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod shim;
 mod stop;
 mod workdir;
 
-pub use config::{Config, EngineKind, Intervals, Secret, ShimCommand, check_name, default_name};
+pub use config::{Config, EngineKind, EngineUser, Intervals, Secret, ShimCommand, check_name, default_name};
 pub use daemon::{find_terraform, run};
 pub use error::Error;
 pub use shim::shim;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::files::{create_private, private_file, write_private};
+use crate::files::{create_own, create_private, let_through, private_file, write_private};
 use crate::{Error, foreign, shim};
 
 /// The file that a job's directory has from the apply permit on.
@@ -30,7 +30,8 @@ impl WorkDir {
     /// may not have been handed in stays.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let jobs = path.join("jobs");
-        create_private(&jobs).map_err(Error::io(&jobs))?;
+        create_own(path).map_err(Error::io(path))?;
+        create_own(&jobs).map_err(Error::io(&jobs))?;
         let lock_path = path.join("lock");
         let lock = private_file(&lock_path).map_err(Error::io(&lock_path))?;
         match lock.try_lock() {
@@ -41,6 +42,14 @@ impl WorkDir {
         let instance = instance_id(&path.join("instance"))?;
         sweep(&jobs);
         Ok(Self { path: path.to_owned(), instance, _lock: lock })
+    }
+
+    /// Lets engines of other users to the directories of their jobs, whose names they have to know.
+    pub(crate) fn let_through(&self) -> Result<(), Error> {
+        for path in [&self.path, &self.path.join("jobs")] {
+            let_through(path).map_err(Error::io(path))?;
+        }
+        Ok(())
     }
 
     /// Random; stays with the directory.
@@ -61,6 +70,8 @@ impl WorkDir {
         }
         create_private(&path.join("work"))?;
         create_private(&path.join("steps"))?;
+        // What is in it is closed; so is it itself unless the directories above it are open.
+        let_through(&path)?;
         Ok(path)
     }
 }

@@ -35,6 +35,7 @@ const UP: &[&str] = &[
          message text NOT NULL,
          readme text NOT NULL,
          user_variable_values {bytes} NOT NULL,
+         lock_file text NOT NULL,
          archived boolean NOT NULL,
          created_by {uuid} NOT NULL REFERENCES user_account (id),
          created_at bigint NOT NULL,

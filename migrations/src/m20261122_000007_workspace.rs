@@ -1,4 +1,4 @@
-//! Workspaces, their builds, and the resources of builds and imports.
+//! Workspaces, their builds, and what builds and imports leave: resources, and how long their steps took.
 
 use sea_orm_migration::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::sql;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-const TABLES: &[&str] = &["workspace", "workspace_build", "job_resource"];
+const TABLES: &[&str] = &["workspace", "workspace_build", "job_resource", "job_timing"];
 
 const UP: &[&str] = &[
     "CREATE TABLE workspace (
@@ -57,6 +57,17 @@ const UP: &[&str] = &[
          created_at bigint NOT NULL
      )",
     "CREATE INDEX job_resource_job ON job_resource (job_id)",
+    "CREATE TABLE job_timing (
+         job_id {uuid} NOT NULL REFERENCES provisioner_job (id) ON DELETE CASCADE,
+         position integer NOT NULL,
+         started_at bigint NOT NULL,
+         ended_at bigint NOT NULL,
+         stage text NOT NULL,
+         source text NOT NULL,
+         action text NOT NULL,
+         resource text NOT NULL,
+         PRIMARY KEY (job_id, position)
+     )",
 ];
 
 #[async_trait::async_trait]

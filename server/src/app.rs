@@ -80,7 +80,7 @@ impl Server {
 /// Everything that runs without being called.
 pub(crate) fn start_work(service: &Service, stop: &CancellationToken) {
     let (store, dispatcher, options) = (&service.store, &service.dispatcher, &service.provisioners);
-    let assembler = Assembler::new(store.clone(), options.job_time_limit);
+    let assembler = Assembler::new(store.clone(), options.job_time_limit, options.server_url.clone());
     let handing_out = (dispatcher.clone(), stop.clone());
     tokio::spawn(async move { handing_out.0.run(&assembler, handing_out.1).await });
     tokio::spawn(heartbeat::run(store.clone(), dispatcher.clone(), options.heartbeat, stop.clone()));

@@ -53,6 +53,8 @@ pub struct Provisioners {
     pub log_credit: u64,
     /// A job is interrupted after this.
     pub job_time_limit: Duration,
+    /// The URL under which people find the server; empty where it isn't known. Templates are told it.
+    pub server_url: String,
     /// How often a job that changed nothing is started again after its daemon was lost.
     pub max_attempts: u32,
 }
@@ -69,6 +71,7 @@ impl Default for Provisioners {
             log_limit: 1024 * 1024,
             log_credit: 256 * 1024,
             job_time_limit: Duration::from_secs(4 * 60 * 60),
+            server_url: String::new(),
             max_attempts: 3,
         }
     }

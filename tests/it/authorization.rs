@@ -87,6 +87,7 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("template.v1.DryRunService/ListDryRunResources", OWN),
     ("template.v1.DryRunService/GetDryRunMatchedProvisioners", OWN),
     ("template.v1.DryRunService/CancelDryRun", OWN),
+    ("template.v1.TemplateVersionService/ListTemplateVersionResources", MEMBERS),
     ("workspace.v1.WorkspaceService/CreateWorkspace", [Who, Gone, No, Yes, Yes, Yes]),
     ("workspace.v1.WorkspaceService/GetWorkspace", OWN),
     ("workspace.v1.WorkspaceService/GetWorkspaceByName", OWN),
@@ -96,6 +97,8 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("workspace.v1.WorkspaceBuildService/GetWorkspaceBuildByNumber", OWN),
     ("workspace.v1.WorkspaceBuildService/CancelWorkspaceBuild", OWN),
     ("workspace.v1.WorkspaceBuildService/ListWorkspaceBuildResources", OWN),
+    ("workspace.v1.WorkspaceBuildService/GetWorkspaceBuildTimings", OWN),
+    ("workspace.v1.WorkspaceBuildService/GetWorkspaceTimings", OWN),
     ("workspace.v1.WorkspaceBuildService/DownloadWorkspaceBuildState", ADMINS_HIDDEN),
 ];
 
@@ -363,6 +366,11 @@ impl World {
                 workspace_build: text(&self.waiting_workspace().await["latest_build"], "id"),
                 expect_status: "pending".to_owned(),
             }),
+            "ListTemplateVersionResources" => {
+                bytes(template::ListTemplateVersionResourcesRequest { template_version: version })
+            }
+            "GetWorkspaceBuildTimings" => bytes(workspace::GetWorkspaceBuildTimingsRequest { workspace_build: build }),
+            "GetWorkspaceTimings" => bytes(workspace::GetWorkspaceTimingsRequest { workspace: workspace_id }),
             "ListWorkspaceBuildResources" => {
                 bytes(workspace::ListWorkspaceBuildResourcesRequest { workspace_build: build })
             }

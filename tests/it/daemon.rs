@@ -40,6 +40,14 @@ async fn terraform_from_import_to_delete(database: Databases) {
 
     let resources = owner.get(&format!("{path}/resources")).await.expect(200);
     assert_eq!(resources[0]["name"], "hello", "{resources}");
+    let timings = owner.get(&format!("{path}/timings")).await.expect(200);
+    let spans = timings["provisioner_timings"].as_array().unwrap();
+    for stage in ["init", "plan", "apply"] {
+        let of_job = |s: &&Value| s["stage"] == stage && s["job_id"] == build["job"]["id"];
+        assert!(spans.iter().any(|s| of_job(&s)), "{stage}: {timings}");
+    }
+    assert!(spans.iter().any(|s| s["resource"] == "terraform_data.hello" && s["action"] == "create"), "{timings}");
+    assert_eq!(owner.get(&format!("/api/v2/workspaces/{}/timings", text(&workspace, "id"))).await.expect(200), timings);
     let builds = owner.get(&format!("/api/v2/workspaces/{}/builds", text(&workspace, "id"))).await.expect(200);
     assert_eq!(builds, json!([build]));
     assert_eq!(owner.get("/api/v2/users/me/workspace/dev/builds/1").await.expect(200), build);

@@ -26,6 +26,7 @@ mod cli;
 mod daemon;
 mod demo;
 mod dry_runs;
+mod engine;
 mod files;
 mod layering;
 mod lifecycle;

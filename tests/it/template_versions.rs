@@ -41,6 +41,7 @@ async fn an_import_tells_what_it_found() {
             {"name": "password", "type": "string", "default": "hunter2", "sensitive": true},
         ],
         "resources": [{"type": "echo", "name": "thing"}],
+        "stop_resources": [{"type": "echo", "name": "disk"}],
     }});
     let version = story.owner.import("default", Archive::echo(&script), "echo", json!({})).await;
     assert_eq!(version["template_id"], "00000000-0000-0000-0000-000000000000");
@@ -68,6 +69,11 @@ async fn an_import_tells_what_it_found() {
     for query in ["after=x", "format=xml", "after=1.5"] {
         story.owner.get(&format!("{path}/logs?{query}")).await.refused(400);
     }
+
+    let resources = story.owner.get(&format!("{path}/resources")).await;
+    let list = resources.expect(200);
+    let found: Vec<_> = list.as_array().unwrap().iter().map(|r| (&r["workspace_transition"], &r["name"])).collect();
+    assert_eq!(found, [(&json!("start"), &json!("thing")), (&json!("stop"), &json!("disk"))]);
 
     let variables = story.owner.get(&format!("{path}/variables")).await;
     let list = variables.expect(200);
@@ -147,6 +153,7 @@ async fn a_pending_import_is_canceled_at_once() {
     let version = story.owner.import("default", Archive::echo(&json!({})), "echo", json!({})).await;
     let path = format!("/api/v2/templateversions/{}", text(&version, "id"));
     story.owner.get(&format!("{path}/variables")).await.refused(403);
+    story.owner.get(&format!("{path}/resources")).await.refused(400);
     let _ = story.owner.patch(&format!("{path}/cancel"), json!({})).await.expect(200);
     let version = story.owner.get(&path).await.expect(200);
     assert_eq!(version["job"]["status"], "canceled");

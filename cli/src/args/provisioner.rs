@@ -82,6 +82,10 @@ pub(crate) struct Start {
     /// Where jobs run; locked, one daemon's only.
     #[arg(long, value_name = "DIR", env = "ORGPLANE_WORK_DIR")]
     pub(crate) work_dir: Option<PathBuf>,
+    /// Users that the engines run as, one job each at a time: names, numbers or ranges such as 200000-200003; as many as
+    /// --capacity. Needs root. Without it templates have the rights of the daemon.
+    #[arg(long, value_name = "USERS", env = "ORGPLANE_ENGINE_USER")]
+    pub(crate) engine_user: Option<String>,
     /// An engine to offer; may be repeated.
     #[arg(long = "engine", value_enum, default_value = "terraform", env = "ORGPLANE_ENGINES", value_delimiter = ',')]
     pub(crate) engines: Vec<Engine>,

@@ -27,7 +27,7 @@ pub(crate) struct Server {
     #[arg(long, env = "ORGPLANE_HTTP_ADDRESS", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub(crate) http_address: SocketAddr,
     /// The URL at which people and programs reach the server, when something in front of it ends TLS: with https, session
-    /// cookies are for https only, and so are this site's own pages [env: ORGPLANE_ACCESS_URL, CODER_ACCESS_URL].
+    /// cookies are for https only, and so are this site's own pages. Templates are told it [env: ORGPLANE_ACCESS_URL, CODER_ACCESS_URL].
     #[arg(long, value_name = "URL")]
     pub(crate) access_url: Option<String>,
     /// sqlite:///absolute/file.db or postgres://user@host/database; by default orgplane.db in the data folder. A password
@@ -122,6 +122,9 @@ pub(crate) struct Timing {
     /// How often work is looked for that nobody announced.
     #[arg(long, env = "ORGPLANE_POLL_INTERVAL", default_value = "2s", value_parser = humantime::parse_duration)]
     pub(crate) poll_interval: Duration,
+    /// A job is interrupted after this, and fails.
+    #[arg(long, env = "ORGPLANE_JOB_TIMEOUT", default_value = "4h", value_parser = humantime::parse_duration)]
+    pub(crate) job_timeout: Duration,
     /// Bytes of log that a job may have.
     #[arg(long, env = "ORGPLANE_JOB_LOG_LIMIT", default_value = "1048576", value_name = "BYTES")]
     pub(crate) job_log_limit: u64,

@@ -112,6 +112,8 @@ fn options(args: &args::Server) -> Result<Options> {
             reap_interval: args.timing.reap_interval,
             poll_interval: args.timing.poll_interval,
             log_limit: args.timing.job_log_limit,
+            job_time_limit: args.timing.job_timeout,
+            server_url: access_url(args)?.map(|url| url.trim_end_matches('/').to_owned()).unwrap_or_default(),
             ..Provisioners::default()
         },
         data_dir,
@@ -143,6 +145,7 @@ fn check_timing(timing: &Timing) -> Result<()> {
         ("--contact-lost-after", timing.contact_lost_after),
         ("--reap-interval", timing.reap_interval),
         ("--poll-interval", timing.poll_interval),
+        ("--job-timeout", timing.job_timeout),
     ];
     for (flag, duration) in flags {
         if duration < Duration::from_millis(10) || duration > Duration::from_secs(7 * 24 * 60 * 60) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use orgplane_proto::provisioner::v1::{
@@ -14,6 +14,7 @@ use orgplane_proto::provisioner::v1::{
 use prost::Message as _;
 
 use super::cache::Cache;
+use super::users::{Lent, Users};
 use super::{Failure, Host};
 use crate::files::write_private;
 use crate::job::logs::{Line, Log};
@@ -24,6 +25,8 @@ use crate::workdir::PERMITTED;
 
 /// More timings than this are not reported.
 const MAX_TIMINGS: usize = 1000;
+/// So long a job that was stopped waits for the answer to its question, if it asked.
+const VERDICT_WAIT: Duration = Duration::from_secs(5);
 /// Messages over 1 MiB end the stream.
 const MAX_DISCOVERED: usize = 900 * 1024;
 
@@ -33,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) host: Arc<Host>,
     pub(crate) job: Arc<Job>,
     pub(crate) log: Log,
+    /// Whom the job's engine runs as.
+    pub(crate) user: Option<Lent>,
     link: Link,
     ledger: Mutex<Ledger>,
 }
@@ -52,7 +57,8 @@ impl Context {
             _ => None,
         };
         let ledger = Mutex::new(Ledger { stage: Cow::Borrowed("Setting up"), state, timings: Vec::new() });
-        Self { host, job, log, link, ledger }
+        let user = host.users.as_ref().and_then(Users::lend);
+        Self { host, job, log, user, link, ledger }
     }
 
     fn ledger<T>(&self, f: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -151,7 +157,17 @@ impl Context {
         self.check()?;
         let mut verdicts = self.job.verdicts();
         self.job.ask_permit(daily_cost).map_err(|_| Failure::Stopped)?;
-        let verdict = self.or_stop(verdicts.wait_for(Option::is_some)).await?.ok().and_then(|v| v.clone());
+        let answered = self.or_stop(async { verdicts.wait_for(Option::is_some).await.ok().and_then(|v| v.clone()) });
+        let verdict = match answered.await {
+            Ok(verdict) => verdict,
+            Err(stopped) => {
+                // Another daemon may have the job only if this one surely has no permit.
+                if !self.job.withdraw_request() {
+                    let _ = tokio::time::timeout(VERDICT_WAIT, verdicts.wait_for(Option::is_some)).await;
+                }
+                return Err(stopped);
+            }
+        };
         let Some(verdict) = verdict else { return Err(Failure::Stopped) };
         let stop = |cause, reason: &str| Stop { cause, reason: reason.to_owned(), grace: None };
         match verdict.verdict() {

@@ -166,6 +166,7 @@ pub(super) async fn run(context: &Context) -> Result<Payload, Failure> {
     let resources: Vec<Resource> = section.resources.into_iter().map(Resource::from).collect();
     Ok(match &context.job.assign.job {
         Some(assign::Job::TemplateImport(_)) => Payload::TemplateImport(ImportResult {
+            lock_file: String::new(),
             start_resources: resources,
             stop_resources: section.stop_resources.into_iter().map(Resource::from).collect(),
             modules: Vec::new(),

@@ -4,14 +4,17 @@ mod cache;
 mod context;
 mod echo;
 pub(crate) mod terraform;
+pub(crate) mod users;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use orgplane_proto::provisioner::v1::result::Payload;
 use orgplane_proto::provisioner::v1::{Engine, JobErrorCode};
 
 pub(crate) use self::context::Context;
+use self::users::Users;
 use crate::config::{Config, EngineKind, ShimCommand};
 use crate::error::Error;
 
@@ -25,6 +28,8 @@ pub(crate) struct Host {
     pub(crate) terraform: Option<terraform::Binary>,
     pub(crate) echo: bool,
     pub(crate) server_url: String,
+    /// `None`: engines run as the daemon does.
+    pub(crate) users: Option<Arc<Users>>,
 }
 
 impl Host {
@@ -51,6 +56,7 @@ impl Host {
             terraform,
             echo,
             server_url: config.access_url.clone().unwrap_or_else(|| config.url.clone()),
+            users: (!config.engine_users.is_empty()).then(|| Users::new(&config.engine_users)),
         })
     }
 
@@ -90,6 +96,9 @@ impl Failure {
 /// Runs the job with the engine that it asks for.
 pub(crate) async fn run(context: &Context) -> Result<Payload, Failure> {
     let host = &context.host;
+    if host.users.is_some() && context.user.is_none() {
+        return Err(Failure::Infrastructure("all engine users have a job".to_owned()));
+    }
     match (context.job.assign.engine.as_str(), &host.terraform) {
         ("terraform", Some(binary)) => Box::pin(terraform::run(context, binary)).await,
         ("echo", _) if host.echo => Box::pin(echo::run(context)).await,

@@ -7,16 +7,15 @@ use std::time::SystemTime;
 use orgplane_proto::provisioner::v1::{LogEntry, LogLevel, LogSource};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::mask::Masker;
 use super::spool::Spool;
 
 /// A longer output is split into several lines of at most this many bytes.
 const MAX_OUTPUT: usize = 16 * 1024;
-/// Shorter values are not masked: they would make any log unreadable.
-const MIN_SECRET: usize = 4;
-const MASK: &str = "(sensitive value)";
 /// Kept free below the cap for the notice.
 const NOTICE_ROOM: u64 = 256;
-const QUEUE: usize = 256;
+/// Lines that may wait; a line may be long.
+const QUEUE: usize = 64;
 
 /// One line as an engine or the daemon says it.
 #[derive(Debug, Clone)]
@@ -31,7 +30,7 @@ pub(crate) struct Line {
 /// Masks, splits and counts. Pure.
 #[derive(Debug)]
 struct Shaper {
-    secrets: Vec<String>,
+    masker: Masker,
     used: u64,
     limit: u64,
     overflowed: bool,
@@ -39,27 +38,19 @@ struct Shaper {
 
 impl Shaper {
     fn new(limit: u64) -> Self {
-        Self { secrets: Vec::new(), used: 0, limit, overflowed: false }
-    }
-
-    /// Masks these from now on, each line of a longer text by itself.
-    fn mask(&mut self, values: &[String]) {
-        let lines = values.iter().flat_map(|v| v.lines()).map(str::trim);
-        self.secrets.extend(lines.filter(|l| l.len() >= MIN_SECRET).map(str::to_owned));
-        // The longest first, so that a value inside another leaves nothing of it.
-        self.secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        self.secrets.dedup();
-    }
-
-    fn masked(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+        Self { masker: Masker::default(), used: 0, limit, overflowed: false }
     }
 
     fn shape(&mut self, line: Line, into: &mut Vec<LogEntry>) {
-        let output = self.masked(&line.output).replace('\0', "\u{fffd}");
-        let parts: Vec<&str> =
-            if output.is_empty() { vec![""] } else { output.lines().flat_map(|l| split(l, MAX_OUTPUT)).collect() };
-        for part in parts {
+        if self.overflowed {
+            return;
+        }
+        let said: Vec<String> = if line.output.is_empty() {
+            vec![String::new()]
+        } else {
+            line.output.lines().map(|text| self.masker.line(text).replace('\0', "\u{fffd}")).collect()
+        };
+        for part in said.iter().flat_map(|text| split(text, MAX_OUTPUT)) {
             if self.overflowed {
                 return;
             }
@@ -167,10 +158,10 @@ fn write_batch(shaper: &mut Shaper, spool: &Spool, wake: &Notify, commands: impl
     for command in commands {
         match command {
             Command::Line(line) => shaper.shape(line, &mut entries),
-            Command::Mask(values) => shaper.mask(&values),
+            Command::Mask(values) => shaper.masker.add(&values),
             Command::Flush(done) => waiting.push(done),
             Command::Masked(text, reply) => {
-                let _ = reply.send(shaper.masked(&text));
+                let _ = reply.send(shaper.masker.text(&text));
             }
         }
     }
@@ -216,11 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked_line_by_line() {
+    fn sensitive_values_are_masked_before_a_line_is_split() {
         let mut shaper = Shaper::new(1 << 20);
-        shaper.mask(&["hunter22".to_owned(), "hunter22-long\n  second".to_owned(), "abc".to_owned()]);
-        let said = shaped(&mut shaper, "x hunter22-long y hunter22 second abc");
-        assert_eq!(said, [format!("x {MASK} y {MASK} {MASK} abc")]);
+        shaper.masker.add(&["hunter22".to_owned()]);
+        let text = format!("{}hunter22\nhunter22", "x".repeat(MAX_OUTPUT - 4));
+        let said = shaped(&mut shaper, &text).concat();
+        assert!(said.ends_with("x(sensitive value)(sensitive value)"), "{}", &said[MAX_OUTPUT - 10..]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A job in the daemon's hands: what its engine, the session and the clock share.
 
 pub(crate) mod logs;
+mod mask;
 pub(crate) mod phase;
 pub(crate) mod runner;
 pub(crate) mod spool;
@@ -180,6 +181,15 @@ impl Job {
             self.tell(|s| s.apply_request.put(ApplyRequest { job_id, lease_id, daily_cost }));
         }
         Ok(())
+    }
+
+    /// Takes the question for the permit back; whether it could, because the server didn't hear of it.
+    pub(crate) fn withdraw_request(&self) -> bool {
+        let mut state = self.state();
+        if !state.asked {
+            state.apply_request = Letter::none();
+        }
+        !state.asked
     }
 
     pub(crate) fn permit(&self) -> Result<(), InvalidTransition> {

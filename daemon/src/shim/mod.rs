@@ -43,6 +43,8 @@ pub(crate) struct Step {
     pub(crate) cwd: PathBuf,
     /// The whole environment.
     pub(crate) env: BTreeMap<String, String>,
+    /// User and group to run it as; those of the shim where `None`.
+    pub(crate) user: Option<(u32, u32)>,
     /// Standard output goes whole into a file instead of line by line into the records.
     pub(crate) capture: bool,
     /// Bytes that the records, and a captured output, may have.

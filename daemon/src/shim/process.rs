@@ -41,7 +41,12 @@ pub(super) fn run(dir: &Path, step: &Step) -> io::Result<Exit> {
 
     // What leaves the engine's group and session stays a descendant of ours.
     let _ = nix::sys::prctl::set_child_subreaper(true);
-    let mut child = Command::new(&step.program)
+    let mut command = Command::new(&step.program);
+    if let Some((user, group)) = step.user {
+        // Without the groups of the shim's user.
+        command.uid(user).gid(group);
+    }
+    let mut child = command
         .args(&step.args)
         .current_dir(&step.cwd)
         .env_clear()

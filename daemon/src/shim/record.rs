@@ -28,6 +28,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    fn is_telling(&self) -> bool {
+        self.stream == Stream::Stderr
+            || KEPT.iter().any(|part| self.line.windows(part.len()).any(|found| found == *part))
+    }
+
     fn encode(&self, into: &mut Vec<u8>) {
         let micros = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
         into.push(match self.stream {
@@ -61,17 +66,23 @@ impl Record {
     }
 }
 
-/// Writes records up to a limit, then drops them.
+/// Bytes beyond the limit for what tells how a command ended: errors, and which resources were begun and ended.
+const RESERVE: u64 = 8 * 1024 * 1024;
+const KEPT: [&[u8]; 2] = [b"\"@level\":\"error\"", b"\"type\":\"apply_"];
+
+/// Writes records up to a limit, then drops all but the most telling ones.
 #[derive(Debug)]
 pub(crate) struct Writer {
     file: File,
     left: u64,
+    reserve: u64,
+    broken: bool,
     pub(crate) truncated: bool,
 }
 
 impl Writer {
     pub(crate) fn new(file: File, limit: u64) -> Self {
-        Self { file, left: limit, truncated: false }
+        Self { file, left: limit, reserve: RESERVE, broken: false, truncated: false }
     }
 
     /// Writes what fits; a full disk is as a reached limit, for the engine must go on.
@@ -80,10 +91,18 @@ impl Writer {
         for record in records {
             record.encode(&mut bytes);
         }
-        if self.truncated || bytes.len() as u64 > self.left || self.file.write_all(&bytes).is_err() {
-            self.truncated = true;
-        } else {
+        if !self.truncated && bytes.len() as u64 <= self.left {
             self.left -= bytes.len() as u64;
+        } else {
+            self.truncated = true;
+            bytes.clear();
+            records.iter().filter(|record| record.is_telling()).for_each(|record| record.encode(&mut bytes));
+            let Some(left) = self.reserve.checked_sub(bytes.len() as u64) else { return };
+            self.reserve = left;
+        }
+        // A record that is written in part is the end of what can be read.
+        if !self.broken && self.file.write_all(&bytes).is_err() {
+            (self.broken, self.truncated) = (true, true);
         }
     }
 }
@@ -145,6 +164,24 @@ mod tests {
         let found = lines(&long);
         assert_eq!((found[0].0.len(), found[0].1), (MAX_LINE, true));
         assert_eq!(found[1..], [plain("next")]);
+    }
+
+    #[test]
+    fn beyond_the_limit_only_what_tells_the_end_is_kept() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = Writer::new(file.reopen().unwrap(), 100);
+        let chatter = "x".repeat(60);
+        let lines = format!("{chatter}\n{chatter}\n{{\"@level\":\"error\"}}\n{chatter}\n");
+        read_lines(lines.as_bytes(), Stream::Stdout, |records| {
+            records.iter().for_each(|r| writer.write(std::slice::from_ref(r)))
+        });
+        assert!(writer.truncated);
+        let mut buffer = bytes::BytesMut::from(&std::fs::read(file.path()).unwrap()[..]);
+        let mut kept = Vec::new();
+        while let Some(record) = Record::decode(&mut buffer).unwrap() {
+            kept.push(String::from_utf8(record.line).unwrap());
+        }
+        assert_eq!(kept, [chatter, "{\"@level\":\"error\"}".to_owned()]);
     }
 
     #[test]

@@ -165,6 +165,7 @@ fake!(TemplateVersionService {
     rpc list_template_versions(ListTemplateVersionsRequest) -> ListTemplateVersionsResponse;
     rpc cancel_template_version(CancelTemplateVersionRequest) -> Message;
     rpc list_template_version_variables(ListTemplateVersionVariablesRequest) -> ListTemplateVersionVariablesResponse;
+    rpc list_template_version_resources(ListTemplateVersionResourcesRequest) -> ListTemplateVersionResourcesResponse;
 });
 
 fake!(WorkspaceBuildService {
@@ -174,6 +175,8 @@ fake!(WorkspaceBuildService {
     rpc get_workspace_build_by_number(GetWorkspaceBuildByNumberRequest) -> WorkspaceBuild;
     rpc cancel_workspace_build(CancelWorkspaceBuildRequest) -> Message;
     rpc list_workspace_build_resources(ListWorkspaceBuildResourcesRequest) -> ListWorkspaceBuildResourcesResponse;
+    rpc get_workspace_build_timings(GetWorkspaceBuildTimingsRequest) -> WorkspaceBuildTimings;
+    rpc get_workspace_timings(GetWorkspaceTimingsRequest) -> WorkspaceBuildTimings;
     stream DownloadWorkspaceBuildStateStream download_workspace_build_state(DownloadWorkspaceBuildStateRequest) -> Chunk;
 });
 

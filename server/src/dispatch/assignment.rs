@@ -38,6 +38,8 @@ impl std::fmt::Debug for VariableValue {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[allow(missing_docs)]
 pub struct Metadata {
+    /// The URL that people use; empty where the operator named none.
+    pub server_url: String,
     pub organization_id: String,
     pub organization_name: String,
     pub initiator_name: String,
@@ -78,6 +80,8 @@ pub struct Assignment {
     pub transition: Option<Transition>,
     /// What a build starts from, with its size.
     pub state: Option<(StateReference, u64)>,
+    /// What the version's import chose; empty for imports.
+    pub lock_file: String,
 }
 
 /// Puts together what daemons need. A job that this fails for gets the reason as its error.

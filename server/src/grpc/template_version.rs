@@ -4,12 +4,12 @@ use orgplane_proto::common::v1 as common;
 use orgplane_proto::template::v1::template_version_service_server::TemplateVersionService;
 use orgplane_proto::template::v1::{
     CancelTemplateVersionRequest, CreateTemplateVersionRequest, GetTemplateVersionRequest,
-    ListTemplateVersionVariablesRequest, ListTemplateVersionVariablesResponse, ListTemplateVersionsRequest,
-    ListTemplateVersionsResponse, TemplateVersion,
+    ListTemplateVersionResourcesRequest, ListTemplateVersionResourcesResponse, ListTemplateVersionVariablesRequest,
+    ListTemplateVersionVariablesResponse, ListTemplateVersionsRequest, ListTemplateVersionsResponse, TemplateVersion,
 };
 use tonic::{Request, Response, Status};
 
-use super::convert::{message, template_version as convert};
+use super::convert::{message, template_version as convert, workspace_build};
 use super::{Api, parts, status};
 
 #[tonic::async_trait]
@@ -62,5 +62,15 @@ impl TemplateVersionService for Api {
         let found = self.0.template_version_variables(&caller, &template_version).await.map_err(status::of)?;
         let variables = found.into_iter().map(convert::variable).collect();
         Ok(Response::new(ListTemplateVersionVariablesResponse { variables }))
+    }
+
+    async fn list_template_version_resources(
+        &self,
+        request: Request<ListTemplateVersionResourcesRequest>,
+    ) -> Result<Response<ListTemplateVersionResourcesResponse>, Status> {
+        let (caller, ListTemplateVersionResourcesRequest { template_version }) = parts(request)?;
+        let found = self.0.template_version_resources(&caller, &template_version).await.map_err(status::of)?;
+        let resources = found.into_iter().map(workspace_build::resource).collect();
+        Ok(Response::new(ListTemplateVersionResourcesResponse { resources }))
     }
 }

@@ -7,8 +7,9 @@ use orgplane_proto::common::v1 as common;
 use orgplane_proto::workspace::v1::workspace_build_service_server::WorkspaceBuildService;
 use orgplane_proto::workspace::v1::{
     CancelWorkspaceBuildRequest, CreateWorkspaceBuildRequest, DownloadWorkspaceBuildStateRequest,
-    GetWorkspaceBuildByNumberRequest, GetWorkspaceBuildRequest, ListWorkspaceBuildResourcesRequest,
-    ListWorkspaceBuildResourcesResponse, ListWorkspaceBuildsRequest, ListWorkspaceBuildsResponse, WorkspaceBuild,
+    GetWorkspaceBuildByNumberRequest, GetWorkspaceBuildRequest, GetWorkspaceBuildTimingsRequest,
+    GetWorkspaceTimingsRequest, ListWorkspaceBuildResourcesRequest, ListWorkspaceBuildResourcesResponse,
+    ListWorkspaceBuildsRequest, ListWorkspaceBuildsResponse, WorkspaceBuild, WorkspaceBuildTimings,
 };
 use tonic::{Request, Response, Status};
 
@@ -77,6 +78,24 @@ impl WorkspaceBuildService for Api {
         let views = self.0.build_resources(&caller, &workspace_build).await.map_err(status::of)?;
         let resources = views.into_iter().map(convert::resource).collect();
         Ok(Response::new(ListWorkspaceBuildResourcesResponse { resources }))
+    }
+
+    async fn get_workspace_build_timings(
+        &self,
+        request: Request<GetWorkspaceBuildTimingsRequest>,
+    ) -> Result<Response<WorkspaceBuildTimings>, Status> {
+        let (caller, GetWorkspaceBuildTimingsRequest { workspace_build }) = parts(request)?;
+        let timings = self.0.build_timings(&caller, &workspace_build).await.map_err(status::of)?;
+        Ok(Response::new(convert::timings(timings)))
+    }
+
+    async fn get_workspace_timings(
+        &self,
+        request: Request<GetWorkspaceTimingsRequest>,
+    ) -> Result<Response<WorkspaceBuildTimings>, Status> {
+        let (caller, GetWorkspaceTimingsRequest { workspace }) = parts(request)?;
+        let timings = self.0.workspace_timings(&caller, &workspace).await.map_err(status::of)?;
+        Ok(Response::new(convert::timings(timings)))
     }
 
     type DownloadWorkspaceBuildStateStream = Pin<Box<dyn Stream<Item = Result<common::Chunk, Status>> + Send>>;

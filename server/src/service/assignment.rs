@@ -30,13 +30,15 @@ const TOO_LARGE: &str = "The template version's variables take more than 1 MiB, 
 pub struct Assembler {
     store: Store,
     time_limit: Duration,
+    server_url: String,
 }
 
 impl Assembler {
-    /// Over a store; jobs are interrupted after `time_limit`.
+    /// Over a store; jobs are interrupted after `time_limit`, and templates told that people find the server at
+    /// `server_url`.
     #[must_use]
-    pub fn new(store: Store, time_limit: Duration) -> Self {
-        Self { store, time_limit }
+    pub fn new(store: Store, time_limit: Duration, server_url: String) -> Self {
+        Self { store, time_limit, server_url }
     }
 
     fn one(
@@ -61,7 +63,12 @@ impl Assembler {
             JobType::Build => self.stored(variables.get(&version).map_or(&[], Vec::as_slice)),
         };
         let variables = variables.ok_or(DAMAGED)?;
-        if variables.iter().map(|v| v.name.len() + v.value.len() + FRAME).sum::<usize>() > VARIABLES {
+        let lock_file = match row.job_type {
+            JobType::Import => String::new(),
+            JobType::DryRun | JobType::Build => row.lock_file.unwrap_or_default(),
+        };
+        let taken: usize = variables.iter().map(|v| v.name.len() + v.value.len() + FRAME).sum();
+        if taken + lock_file.len() > VARIABLES {
             return Err(TOO_LARGE.to_owned());
         }
         let state = match (row.state_sha256, row.state_lineage, row.state_serial) {
@@ -78,10 +85,14 @@ impl Assembler {
             next_log_number: row.next_number,
             archive: Bytes { sha256: row.archive_sha256, size: size(row.archive_size) },
             variables,
-            metadata: metadata(names, row.organization_id, row.build_id, row.dry_run_workspace),
+            metadata: Metadata {
+                server_url: self.server_url.clone(),
+                ..metadata(names, row.organization_id, row.build_id, row.dry_run_workspace)
+            },
             time_limit: self.time_limit,
             transition: row.transition,
             state,
+            lock_file,
         })
     }
 
@@ -167,6 +178,7 @@ fn metadata(
         owner_email,
     } = names;
     Metadata {
+        server_url: String::new(),
         organization_id: organization.to_string(),
         organization_name,
         initiator_name,

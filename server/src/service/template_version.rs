@@ -16,6 +16,7 @@ use crate::domain::secret::Secret;
 use crate::domain::tags::{self, Tags};
 use crate::domain::{Error, Result, name, version_name};
 use crate::service::job_view::JobView;
+use crate::service::workspace_build::ResourceView;
 use crate::store;
 use crate::store::Access as _;
 use crate::store::entity::{template_version, template_version_variable, user_account};
@@ -124,6 +125,7 @@ impl Service {
             message: new.message,
             readme: String::new(),
             user_variable_values: tx.sealer().seal(&values),
+            lock_file: String::new(),
             archived: false,
             created_by: subject.user_id,
             created_at: job.created_at,
@@ -202,6 +204,20 @@ impl Service {
         }
         let variables = store::template_version::variables(&self.store, version.id).await?;
         variables.into_iter().map(|variable| self.opened(variable)).collect()
+    }
+
+    /// What builds of a version would make, by its import.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::ResourcesUnknown`] before the import has ended.
+    pub async fn template_version_resources(&self, caller: &Caller, id: &str) -> Result<Vec<ResourceView>> {
+        let version = self.template_version_find(caller.user()?, id).await?;
+        let job = store::provisioner_job::find(&self.store, version.job_id).await?;
+        if job.is_none_or(|job| job.status.is_active()) {
+            return Err(Error::ResourcesUnknown);
+        }
+        let resources = store::workspace_build::resources(&self.store, vec![version.job_id]).await?;
+        resources.into_iter().map(|resource| self.resource_view(resource)).collect()
     }
 
     fn opened(&self, variable: template_version_variable::Model) -> Result<Variable> {

@@ -17,7 +17,7 @@ use crate::domain::workspace::Status;
 use crate::domain::{Error, Result, Timestamp};
 use crate::service::job_view::JobView;
 use crate::store;
-use crate::store::entity::{job_resource, user_account, workspace, workspace_build};
+use crate::store::entity::{job_resource, job_timing, user_account, workspace, workspace_build};
 
 pub use create::BuildRequest;
 pub(super) use create::{NewBuild, import_of, no_parameters, queue};
@@ -156,6 +156,25 @@ impl Service {
         let (build, _) = self.build_find(caller.user()?, id).await?;
         let resources = store::workspace_build::resources(&self.store, vec![build.job_id]).await?;
         resources.into_iter().map(|resource| self.resource_view(resource)).collect()
+    }
+
+    /// How long a build's steps took.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn build_timings(&self, caller: &Caller, id: &str) -> Result<Vec<job_timing::Model>> {
+        let (build, _) = self.build_find(caller.user()?, id).await?;
+        store::workspace_build::timings(&self.store, build.job_id).await
+    }
+
+    /// How long the steps of a workspace's newest build took.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn workspace_timings(&self, caller: &Caller, workspace: &str) -> Result<Vec<job_timing::Model>> {
+        let workspace = self.workspace_find(caller.user()?, workspace).await?;
+        let build = create::latest(&self.store, workspace.id).await?;
+        store::workspace_build::timings(&self.store, build.job_id).await
     }
 
     /// The engine's state after a build, in pieces; none where there is no state. For those who may update the template.

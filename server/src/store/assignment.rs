@@ -32,6 +32,8 @@ pub struct Row {
     pub dry_run_values: Option<Vec<u8>>,
     /// The name that the dry run's workspace would have.
     pub dry_run_workspace: Option<String>,
+    /// Of the version: what its import chose.
+    pub lock_file: Option<String>,
     pub build_id: Option<Uuid>,
     pub transition: Option<Transition>,
     pub state_sha256: Option<String>,
@@ -49,7 +51,7 @@ pub async fn find(db: &impl Access, jobs: &[JobId]) -> Result<HashMap<JobId, Row
     let sql = format!(
         "SELECT job.id, job.organization_id, job.type AS job_type, job.engine, head.next_number,
              archive.sha256 AS archive_sha256, archive.size AS archive_size, version.id AS template_version_id,
-             version.user_variable_values, dry_run.user_variable_values AS dry_run_values,
+             version.user_variable_values, version.lock_file, dry_run.user_variable_values AS dry_run_values,
              dry_run.workspace_name AS dry_run_workspace, build.id AS build_id, build.transition, build.state_sha256,
              build.state_lineage, build.state_serial, state.size AS state_size
          FROM provisioner_job AS job

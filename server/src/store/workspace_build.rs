@@ -5,8 +5,8 @@ use sea_orm::{
     SqlErr,
 };
 
-use super::entity::job_resource;
 use super::entity::workspace_build::{Column, Entity, Model};
+use super::entity::{job_resource, job_timing};
 use super::error::from_db;
 use super::{Access, Tx};
 use crate::domain::id::{BuildId, JobId, WorkspaceId};
@@ -85,4 +85,14 @@ pub async fn resources(db: &impl Access, jobs: Vec<JobId>) -> Result<Vec<job_res
         found.extend(query.all(&db.executor()).await.map_err(from_db)?);
     }
     Ok(found)
+}
+
+/// How long a job's steps took, in the order in which they were reported.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn timings(db: &impl Access, job: JobId) -> Result<Vec<job_timing::Model>> {
+    use job_timing::{Column, Entity};
+    let query = Entity::find().filter(Column::JobId.eq(job)).order_by_asc(Column::Position);
+    query.all(&db.executor()).await.map_err(from_db)
 }

@@ -31,6 +31,9 @@ pub(crate) async fn run(args: Start) -> Result<()> {
     config.capacity = args.capacity;
     config.engines = args.engines.into_iter().map(EngineKind::from).collect::<BTreeSet<_>>();
     config.terraform_path = args.terraform_path;
+    if let Some(users) = &args.engine_user {
+        config.engine_users = orgplane_daemon::EngineUser::parse(users)?;
+    }
     if let Some(dir) = args.cache_dir {
         config.cache_dir = absolute(dir)?;
     }

@@ -5,10 +5,11 @@ use orgplane_proto::provisioner::v1::{BuildJob, BuildResult, LogLevel, Workspace
 use tokio::sync::watch;
 
 use super::archive::ArchiveError;
+use super::graph::Graph;
 use super::resources::{self, Show};
 use super::state::Watcher;
 use super::steps::{Ended, Terraform};
-use super::{environment, open, write_variables};
+use super::{described, environment, open, write_variables};
 use crate::engine::Failure;
 
 const PLAN: &str = "terraform.tfplan";
@@ -47,6 +48,9 @@ pub(super) async fn run(
     terraform.init(&env).await?;
     context.stage("Planning Infrastructure").await;
     let plan = terraform.plan(&env, delete, PLAN).await?;
+    let graph = if delete { Graph::default() } else { described(terraform, &env, &plan).await? };
+    // Found before anything is changed.
+    plan.described(&graph).map_err(Failure::job)?;
     // Deleting is free.
     context.permit(if delete { 0 } else { plan.daily_cost() }).await?;
     context.stage(words.stage).await;
@@ -59,7 +63,8 @@ pub(super) async fn run(
     let show = if delete { Show::default() } else { after(terraform, &env).await? };
     let modules = resources::modules(&terraform.work).await;
     context.stage("Cleaning Up").await;
-    Ok(Payload::WorkspaceBuild(BuildResult { resources: show.resources(), modules }))
+    let resources = show.described(&graph).map_err(Failure::job)?;
+    Ok(Payload::WorkspaceBuild(BuildResult { resources, modules }))
 }
 
 /// Applies, and hands in each newer state meanwhile and the last one at the end. The second says whether the newest one

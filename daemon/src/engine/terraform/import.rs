@@ -1,5 +1,6 @@
 //! Learns what a template is: its variables, its readme, and what it would create.
 
+use std::io;
 use std::path::Path;
 
 use orgplane_proto::provisioner::v1::result::Payload;
@@ -7,12 +8,14 @@ use orgplane_proto::provisioner::v1::{Discovered, DryRunResult, ImportResult, Lo
 
 use super::archive::{ArchiveError, MAX_UNPACKED};
 use super::steps::Terraform;
-use super::{environment, open, resources, write_variables};
+use super::{LOCK_FILE, described, environment, open, resources, write_variables};
 use crate::engine::Failure;
 use crate::foreign;
 
 /// Together with the variables it has to fit into one message.
 const MAX_README: usize = 512 * 1024;
+/// The server takes no longer one.
+const MAX_LOCK_FILE: u64 = 256 * 1024;
 
 /// Imports a template version.
 pub(super) async fn run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> Result<Payload, Failure> {
@@ -27,13 +30,14 @@ pub(super) async fn run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveE
     context.discovered(Discovered { readme, variables, ..Discovered::default() })?;
     write_variables(terraform, &module).await?;
     terraform.init(&environment(context, "start")).await?;
+    let lock_file = lock_file(terraform).await;
     context.stage("Detecting persistent resources").await;
     let start_resources = planned(terraform, "start").await?;
     context.stage("Detecting ephemeral resources").await;
     let stop_resources = planned(terraform, "stop").await?;
     context.stage("Cleaning Up").await;
     let modules = resources::modules(&terraform.work).await;
-    Ok(Payload::TemplateImport(ImportResult { start_resources, stop_resources, modules }))
+    Ok(Payload::TemplateImport(ImportResult { start_resources, stop_resources, modules, lock_file }))
 }
 
 /// Plans a start with the given values, and changes nothing.
@@ -47,9 +51,26 @@ pub(super) async fn dry_run(terraform: &Terraform<'_>, unpacked: Result<(), Arch
     Ok(Payload::DryRun(DryRunResult { resources, modules }))
 }
 
+/// What `init` chose, for the builds of this version. Without it they choose again.
+async fn lock_file(terraform: &Terraform<'_>) -> String {
+    let read = foreign::read_async(terraform.work.join(LOCK_FILE), MAX_LOCK_FILE).await;
+    let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    match text {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let text = format!("{LOCK_FILE} isn't kept for this version's builds: {error}");
+            terraform.context.say(LogLevel::Warn, text).await;
+            String::new()
+        }
+    }
+}
+
 async fn planned(terraform: &Terraform<'_>, transition: &str) -> Result<Vec<Resource>, Failure> {
     let env = environment(terraform.context, transition);
-    Ok(terraform.plan(&env, false, &format!("{transition}.tfplan")).await?.resources())
+    let plan = terraform.plan(&env, false, &format!("{transition}.tfplan")).await?;
+    let graph = described(terraform, &env, &plan).await?;
+    plan.described(&graph).map_err(Failure::job)
 }
 
 /// The readme, and whether it was cut.

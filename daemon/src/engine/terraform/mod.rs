@@ -1,9 +1,11 @@
 //! The Terraform engine: also runs OpenTofu.
 
+mod advice;
 mod archive;
 mod binary;
 mod build;
 mod environment;
+mod graph;
 mod import;
 mod module;
 mod output;
@@ -20,13 +22,17 @@ use orgplane_proto::provisioner::v1::{LogLevel, assign};
 
 use self::archive::ArchiveError;
 pub(crate) use self::binary::Binary;
+use self::graph::Graph;
 use self::module::Module;
+use self::resources::Show;
 use self::steps::Terraform;
 use super::{Context, Failure};
 use crate::files::write_private;
 
 /// Where the values of variables are, in the directory where Terraform runs.
 const VAR_FILE: &str = "orgplane.tfvars.json";
+/// The providers that `init` chose, with their checksums.
+const LOCK_FILE: &str = ".terraform.lock.hcl";
 const BACKEND_FILE: &str = "backend_override.tf";
 /// Replaces whatever backend the template names: a state elsewhere would be lost to us.
 const BACKEND: &str = "terraform {\n  backend \"local\" {}\n}\n";
@@ -88,6 +94,10 @@ async fn inspect(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) 
         return Err(Failure::job(refusal.clone()));
     }
     write(&terraform.work, BACKEND_FILE, BACKEND.as_bytes())?;
+    let lock_file = &terraform.context.job.assign.lock_file;
+    if !lock_file.is_empty() {
+        write(&terraform.work, LOCK_FILE, lock_file.as_bytes())?;
+    }
     Ok(module)
 }
 
@@ -108,5 +118,14 @@ fn write(work: &Path, file: &str, bytes: &[u8]) -> Result<(), Failure> {
 fn environment(context: &Context, transition: &str) -> BTreeMap<String, String> {
     let metadata = context.job.assign.metadata.clone().unwrap_or_default();
     let job = environment::job(&metadata, transition, &context.host.server_url);
-    environment::base(std::env::vars_os(), &job)
+    let mut env = environment::base(std::env::vars_os(), &job);
+    if let Some(user) = &context.user {
+        env.extend(user.environment());
+    }
+    env
+}
+
+/// The graph that says which resources the plan's descriptions are of; an empty one where there are none.
+async fn described(terraform: &Terraform<'_>, env: &BTreeMap<String, String>, plan: &Show) -> Result<Graph, Failure> {
+    if plan.has_descriptions() { terraform.graph(env).await } else { Ok(Graph::default()) }
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use orgplane_proto::provisioner::v1::{LogLevel, Timing};
 use serde::Deserialize;
 
+use super::advice;
 use crate::shim::record::{Record, Stream};
 
 /// More spans at a time are not followed.
@@ -19,6 +20,12 @@ pub(crate) struct Output {
     first_error: Option<String>,
     open: BTreeMap<Span, SystemTime>,
     timings: Vec<Timing>,
+    /// What helps against an error, where its own words don't say it.
+    advice: Option<&'static str>,
+    /// What plain lines on standard error are now.
+    plain: LogLevel,
+    /// The step of `init` that goes on, and since when.
+    init_step: Option<(&'static str, SystemTime)>,
     /// Addresses that `apply_start` named and nothing since.
     in_flight: BTreeSet<String>,
 }
@@ -39,6 +46,8 @@ struct Message {
     message: String,
     #[serde(default)]
     r#type: String,
+    #[serde(default)]
+    message_code: String,
     #[serde(default)]
     diagnostic: Option<Diagnostic>,
     #[serde(default)]
@@ -101,12 +110,26 @@ struct HookResource {
 
 impl Output {
     pub(crate) fn new(stage: &'static str) -> Self {
-        Self { stage, first_error: None, open: BTreeMap::new(), timings: Vec::new(), in_flight: BTreeSet::new() }
+        Self {
+            stage,
+            first_error: None,
+            advice: None,
+            plain: LogLevel::Error,
+            init_step: None,
+            open: BTreeMap::new(),
+            timings: Vec::new(),
+            in_flight: BTreeSet::new(),
+        }
     }
 
     /// The first error's own summary, if there was one.
     pub(crate) fn first_error(&self) -> Option<&str> {
         self.first_error.as_deref()
+    }
+
+    /// What helps against the first error for which there is advice.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        self.advice
     }
 
     /// Resources whose creation or change began and whose end was not seen.
@@ -126,9 +149,11 @@ impl Output {
             _ => {
                 let level = match record.stream {
                     Stream::Stdout => LogLevel::Info,
-                    Stream::Stderr => LogLevel::Error,
+                    Stream::Stderr => self.plain_level(&text),
                 };
-                self.note_plain_error(&text);
+                if level != LogLevel::Warn {
+                    self.note_plain_error(&text);
+                }
                 vec![(level, text.into_owned())]
             }
         };
@@ -143,7 +168,25 @@ impl Output {
         lines
     }
 
+    /// Nothing says of a plain line what it is, but the heading that it stands below: in a frame, or up to the next one.
+    fn plain_level(&mut self, text: &str) -> LogLevel {
+        let said = text.trim_start_matches(['│', '╷', ' ']);
+        if said.starts_with("Warning: ") {
+            self.plain = LogLevel::Warn;
+        } else if ["Error: ", "panic: ", "fatal error: "].iter().any(|heading| said.starts_with(heading)) {
+            self.plain = LogLevel::Error;
+        }
+        let level = self.plain;
+        if said.starts_with('╵') {
+            self.plain = LogLevel::Error;
+        }
+        // They stand above the heading that says which of the two it is; an error is told again below it.
+        let frame = said.is_empty() || said.starts_with("There are some problems with the CLI configuration");
+        if frame { LogLevel::Warn } else { level }
+    }
+
     fn note_plain_error(&mut self, text: &str) {
+        self.advice = self.advice.or_else(|| advice::on(text));
         if self.first_error.is_none()
             && let Some((_, error)) = text.split_once("Error: ")
         {
@@ -154,6 +197,9 @@ impl Output {
     fn read_message(&mut self, message: Message, record: &Record) -> Vec<(LogLevel, String)> {
         if let Some(hook) = &message.hook {
             self.follow(&message.r#type, hook, record.time);
+        }
+        if self.stage == "init" {
+            self.follow_init(&message, record.time);
         }
         if let Some(diagnostic) = message.diagnostic {
             return self.read_diagnostic(&diagnostic);
@@ -175,6 +221,9 @@ impl Output {
             "warning" => (LogLevel::Warn, "Warning"),
             _ => (LogLevel::Info, "Note"),
         };
+        if level == LogLevel::Error {
+            self.advice = self.advice.or_else(|| advice::on(&format!("{}\n{}", diagnostic.summary, diagnostic.detail)));
+        }
         if level == LogLevel::Error && self.first_error.is_none() {
             let detail = diagnostic.detail.lines().next().unwrap_or_default().trim();
             let colon = if detail.is_empty() { "" } else { ": " };
@@ -194,6 +243,33 @@ impl Output {
         }
         lines.push(diagnostic.detail.clone());
         lines.into_iter().map(|line| (level, line)).collect()
+    }
+
+    /// `init` only says what it begins with: each step ends where the next begins. OpenTofu's messages have no codes.
+    fn follow_init(&mut self, message: &Message, time: SystemTime) {
+        let text = message.message.trim();
+        let next = match message.message_code.as_str() {
+            "initializing_backend_message" => Some("backend"),
+            "initializing_modules_message" | "upgrading_modules_message" => Some("modules"),
+            "initializing_provider_plugin_message" => Some("provider plugins"),
+            "output_init_success_message" => None,
+            _ if text.starts_with("Initializing the backend") => Some("backend"),
+            _ if text.starts_with("Initializing modules") => Some("modules"),
+            _ if text.starts_with("Initializing provider plugins") => Some("provider plugins"),
+            _ if text.ends_with("has been successfully initialized!") => None,
+            _ => return,
+        };
+        let before = std::mem::replace(&mut self.init_step, next.map(|step| (step, time)));
+        if let Some((step, started)) = before {
+            self.timings.push(Timing {
+                started_at: Some(started.into()),
+                ended_at: Some(time.max(started).into()),
+                stage: self.stage.to_owned(),
+                source: "terraform".to_owned(),
+                action: "load".to_owned(),
+                resource: step.to_owned(),
+            });
+        }
     }
 
     /// Pairs starts with ends.
@@ -257,6 +333,53 @@ mod tests {
         assert_eq!(read("plain"), [(LogLevel::Info, "plain".to_owned())]);
         assert_eq!(read("  "), []);
         assert_eq!(output.read(&record(Stream::Stderr, 0, "oh no"))[0].0, LogLevel::Error);
+    }
+
+    #[test]
+    fn plain_warnings_are_told_from_errors() {
+        let mut output = Output::new("plan");
+        let mut level = |line: &str| output.read(&record(Stream::Stderr, 0, line)).first().map(|(level, _)| *level);
+        let (warn, error) = (Some(LogLevel::Warn), Some(LogLevel::Error));
+        for (line, expected) in [
+            ("There are some problems with the CLI configuration:", warn),
+            ("╷", warn),
+            ("│ Warning: Unable to open CLI configuration file", warn),
+            ("│ The file does not exist. Error: no", warn),
+            ("╵", warn),
+            ("something else", error),
+            ("Warning: Deprecated", warn),
+            ("  on main.tf", warn),
+            ("Error: Broken", error),
+            ("because", error),
+        ] {
+            assert_eq!(level(line), expected, "{line}");
+        }
+        assert_eq!(output.first_error(), Some("Broken"));
+    }
+
+    #[test]
+    fn the_steps_of_init_are_timed() {
+        let mut output = Output::new("init");
+        for (at, line) in [
+            (1, r#"{"@message":"Initializing the backend...","message_code":"initializing_backend_message"}"#),
+            (3, r#"{"@message":"\nInitializing provider plugins..."}"#),
+            (4, r#"{"@message":"Installed provider version"}"#),
+            (9, r#"{"@message":"OpenTofu has been successfully initialized!"}"#),
+        ] {
+            output.read(&record(Stream::Stdout, at, line));
+        }
+        let seconds = |t: Timing| t.ended_at.unwrap().seconds - t.started_at.unwrap().seconds;
+        let steps: Vec<_> = output.take_timings().into_iter().map(|t| (t.resource.clone(), seconds(t))).collect();
+        assert_eq!(steps, [("backend".to_owned(), 2), ("provider plugins".to_owned(), 6)]);
+    }
+
+    #[test]
+    fn errors_come_with_advice() {
+        let mut output = Output::new("apply");
+        let line = r#"{"@level":"error","@message":"Error: x","type":"diagnostic","diagnostic":{"severity":"error",
+            "summary":"Failed to write","detail":"Oh.\nwrite plan: no space left on device"}}"#;
+        output.read(&record(Stream::Stdout, 0, line));
+        assert!(output.advice().unwrap().contains("--work-dir"));
     }
 
     #[test]

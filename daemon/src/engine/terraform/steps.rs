@@ -1,19 +1,20 @@
 //! The Terraform commands, each run under its shim.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use orgplane_proto::provisioner::v1::{LogLevel, Timing};
 use tokio::sync::{mpsc, watch};
 
-use super::Binary;
+use super::graph::Graph;
 use super::output::Output;
 use super::resources::Show;
+use super::{Binary, advice};
 use crate::engine::{Context, Failure};
 use crate::exec::{self, ExecError};
-use crate::files::{create_private, private_file};
+use crate::files::{self, create_private, private_file};
 use crate::foreign;
 use crate::job::Stop;
 use crate::job::phase::Cause;
@@ -24,6 +25,8 @@ const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
 /// For reading the state after an apply.
 const SHOW_LIMIT: Duration = Duration::from_secs(60);
 const SHOW_GRACE: Duration = Duration::from_secs(5);
+/// Records that wait to be read; each may be as long as a line may be.
+const RECORDS: usize = 16;
 const LOCK_POLL: Duration = Duration::from_millis(100);
 const LOCK_NOTICE: Duration = Duration::from_secs(15);
 
@@ -52,8 +55,7 @@ impl<'a> Terraform<'a> {
     /// Installs providers and modules. One daemon at a time uses the shared cache of plugins.
     pub(crate) async fn init(&self, env: &BTreeMap<String, String>) -> Result<(), Failure> {
         self.context.stage("Initializing Terraform Directory").await;
-        let cache = self.context.host.cache_dir.join("plugins");
-        let lock = self.lock_cache(&cache).await?;
+        let (cache, lock) = self.lock_cache().await?;
         let mut env = env.clone();
         env.insert("TF_PLUGIN_CACHE_DIR".to_owned(), cache.to_string_lossy().into_owned());
         let mut args = vec!["init", "-no-color", "-input=false"];
@@ -102,6 +104,15 @@ impl<'a> Terraform<'a> {
     pub(crate) async fn show(&self, env: &BTreeMap<String, String>, plan: Option<&str>) -> Result<Show, Failure> {
         self.context.check()?;
         self.shown(env, plan, self.context.job.stops()).await
+    }
+
+    /// What depends on what in the template.
+    pub(crate) async fn graph(&self, env: &BTreeMap<String, String>) -> Result<Graph, Failure> {
+        let ended = self.run("graph", &["graph", "-type=plan"], env, true).await?;
+        self.expect_success("graph", &ended)?;
+        let bytes = foreign::read_async(ended.dir.join(shim::STDOUT), MAX_OUTPUT).await;
+        let bytes = bytes.map_err(|e| Failure::job(format!("the template's graph can't be read: {e}")))?;
+        Ok(Graph::parse(&String::from_utf8_lossy(&bytes)))
     }
 
     /// The state after an apply, as JSON: read whatever the job is told meanwhile, but within a time limit.
@@ -165,7 +176,11 @@ impl<'a> Terraform<'a> {
                 format!("{product} {command} ended with code {} and no error message", code.unwrap_or(-1))
             }
         };
-        Err(Failure::job(error))
+        let signal = ended.exit.signal.and_then(advice::on_signal);
+        Err(Failure::job(match ended.output.advice().or(signal) {
+            Some(advice) => format!("{error} ({advice})"),
+            None => error,
+        }))
     }
 
     async fn run(
@@ -191,18 +206,26 @@ impl<'a> Terraform<'a> {
         let started = SystemTime::now();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let command = args.first().copied().unwrap_or(stage);
+        if let (1, Some(user)) = (number, &context.user) {
+            // From here on it is what the template's code makes of it.
+            let (work, owner) = (self.work.clone(), (user.uid, user.gid));
+            let given = tokio::task::spawn_blocking(move || files::give_tree(&work, owner)).await;
+            let given = given.unwrap_or_else(|e| Err(std::io::Error::other(e)));
+            given.map_err(|e| Failure::job(format!("can't give the work directory to the engine's user: {e}")))?;
+        }
         let dir = context.job.dir.join("steps").join(format!("{number:02}-{command}"));
         let step = Step {
             program: self.binary.path.clone(),
             args: args.iter().map(|&a| a.to_owned()).collect(),
             cwd: self.work.clone(),
             env: env.clone(),
+            user: context.user.as_ref().map(|user| (user.uid, user.gid)),
             capture,
             limit: MAX_OUTPUT,
         };
         let grace = context.job.machine().grace(context.host.plan_grace, context.host.apply_grace);
         let mut output = Output::new(stage);
-        let (sender, mut records) = mpsc::channel(256);
+        let (sender, mut records) = mpsc::channel(RECORDS);
         let running = exec::run(&context.host.shim, &dir, &step, stops, grace, sender);
         let reading = async {
             while let Some(record) = records.recv().await {
@@ -228,10 +251,17 @@ impl<'a> Terraform<'a> {
         Ok(Ended { exit, output, dir })
     }
 
-    async fn lock_cache(&self, cache: &Path) -> Result<std::fs::File, Failure> {
+    /// The cache of plugins, each engine user's its own, and the lock of whoever fills it.
+    async fn lock_cache(&self) -> Result<(PathBuf, std::fs::File), Failure> {
+        let user = self.context.user.as_ref();
+        let name = user.map_or_else(|| "plugins".to_owned(), |user| format!("plugins-{}", user.uid));
+        let cache = self.context.host.cache_dir.join(&name);
         let open = || {
-            create_private(cache)?;
-            private_file(&cache.join(".lock"))
+            create_private(&cache)?;
+            if let Some(user) = user {
+                files::give(&cache, (user.uid, user.gid))?;
+            }
+            private_file(&cache.with_extension("lock"))
         };
         let broken = |e: std::io::Error| Failure::job(format!("the plugin cache {}: {e}", cache.display()));
         let file = open().map_err(broken)?;
@@ -239,7 +269,7 @@ impl<'a> Terraform<'a> {
         let mut noticed = false;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
+                Ok(()) => return Ok((cache, file)),
                 Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
                 Err(std::fs::TryLockError::WouldBlock) => {}
             }

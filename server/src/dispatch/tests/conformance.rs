@@ -14,8 +14,8 @@ use crate::domain::engine::Engine;
 use crate::domain::error::ProtocolFault;
 use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, ErrorCode, Finished, Group, Hold, LeaseId, Live, LogBatch, LogLevel, LogLine, LogSource,
-    Outcome, Permit, Rejection, Report, Slot, StateReference, Status, Terms,
+    CancelOutcome, Claimed, Finished, Group, Hold, LeaseId, Live, LogBatch, LogLevel, LogLine, LogSource, Outcome,
+    Permit, Rejection, Report, Slot, StateReference, Status, Terms,
 };
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Timestamp};
@@ -144,7 +144,7 @@ fn lines(first_number: i64, count: usize) -> LogBatch {
 }
 
 fn report(outcome: Outcome, last_log_number: i64) -> Report {
-    Report { outcome, error: "no".into(), error_code: ErrorCode::None, last_log_number, state: None, resources: vec![] }
+    Report { outcome, error: "no".into(), last_log_number, ..Report::failed("") }
 }
 
 fn stale(hold: &Hold) -> Hold {

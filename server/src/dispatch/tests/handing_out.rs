@@ -12,7 +12,7 @@ use super::super::session::{Command, Identity, Outbox};
 use super::super::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
 use crate::domain::id::{DaemonId, JobId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId, UserId};
-use crate::domain::job::{Claimed, ErrorCode, Hold, JobType, Outcome, Rejection, Report, Status, Terms};
+use crate::domain::job::{Claimed, Hold, JobType, Outcome, Rejection, Report, Status, Terms};
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result};
 use crate::options::Provisioners;
@@ -36,6 +36,7 @@ impl Assemble for Scripted {
                 time_limit: std::time::Duration::from_secs(1),
                 transition: None,
                 state: None,
+                lock_file: String::new(),
             })
         };
         Ok(claimed.iter().map(one).collect())
@@ -118,14 +119,7 @@ impl Bench {
     }
 
     async fn finish(&self, worker: &Worker, hold: &Hold) {
-        let report = Report {
-            outcome: Outcome::Succeeded,
-            error: String::new(),
-            error_code: ErrorCode::None,
-            last_log_number: 0,
-            state: None,
-            resources: vec![],
-        };
+        let report = Report { outcome: Outcome::Succeeded, ..Report::failed("") };
         self.dispatcher.finished(worker.session, self.organization, hold, &report).await.unwrap();
     }
 }

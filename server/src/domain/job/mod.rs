@@ -19,7 +19,7 @@ pub use handout::{
 };
 pub use lease::{Lease, LeaseId};
 pub use log::{Gap, LogBatch, LogLevel, LogLine, LogSource};
-pub use result::{Discovery, Report, Resource, ResourceMetadata, StateReference, Succession, Variable};
+pub use result::{Discovery, Report, Resource, ResourceMetadata, StateReference, Succession, Timing, Variable};
 pub use standing::{Lines, Standing, Taker, lines};
 pub use state::{Effect, InvalidTransition, Rules, State};
 

@@ -1,6 +1,7 @@
 //! What daemons hand in.
 
 use super::{ErrorCode, Outcome};
+use crate::domain::Timestamp;
 use crate::domain::workspace::Transition;
 
 /// A state that the server has the bytes of.
@@ -81,6 +82,23 @@ impl std::fmt::Debug for ResourceMetadata {
     }
 }
 
+/// How long a step of a job took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; not before it began.
+    pub ended_at: Timestamp,
+    /// `init`, `plan`, `graph` or `apply`.
+    pub stage: String,
+    /// The provider or the engine.
+    pub source: String,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub resource: String,
+}
+
 /// What an import learned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Discovery {
@@ -128,6 +146,10 @@ pub struct Report {
     pub state: Option<StateReference>,
     /// What it made, or would make.
     pub resources: Vec<Resource>,
+    /// How long its steps took.
+    pub timings: Vec<Timing>,
+    /// What an import's engine chose; empty where it chose nothing.
+    pub lock_file: String,
 }
 
 impl Report {
@@ -141,6 +163,8 @@ impl Report {
             last_log_number: 0,
             state: None,
             resources: Vec::new(),
+            timings: Vec::new(),
+            lock_file: String::new(),
         }
     }
 }

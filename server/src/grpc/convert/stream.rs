@@ -12,7 +12,7 @@ use crate::domain::error::ProtocolFault;
 use crate::domain::id::JobId;
 use crate::domain::job::{
     Discovery, ErrorCode, Hold, JobType, LeaseId, LogBatch, LogLevel, LogLine, LogSource, Outcome, Permit, Rejection,
-    Report, Resource, ResourceMetadata, StateReference, Variable,
+    Report, Resource, ResourceMetadata, StateReference, Timing, Variable,
 };
 use crate::domain::workspace::Transition;
 use crate::domain::{Error, Result, Timestamp};
@@ -20,6 +20,10 @@ use crate::options::Provisioners;
 
 /// Bytes of one line of output, and of any other text that is stored.
 const TEXT: usize = 1024 * 1024;
+/// Bytes of a lock file: with all else that a daemon gets it has to fit into one message.
+const LOCK_FILE: usize = 256 * 1024;
+/// Steps of one job whose times are kept.
+const TIMINGS: usize = 1000;
 
 fn fault(field: &'static str, rule: &str) -> Error {
     Error::Protocol(ProtocolFault::Field { field, rule: rule.to_owned() })
@@ -122,10 +126,10 @@ pub(crate) fn state(state: pb::StateReference) -> Result<StateReference> {
     Ok(StateReference { lineage: without_nul(lineage), serial, sha256: reference(bytes)?.sha256 })
 }
 
-/// A result. Modules and timings aren't kept yet.
+/// A result. Its modules are shown nowhere, so they aren't kept.
 pub(crate) fn report(result: pb::Result) -> Result<Report> {
     let (outcome, error_code) = (result.outcome(), result.error_code());
-    let pb::Result { error, last_log_number, state: newest, payload, .. } = result;
+    let pb::Result { error, last_log_number, state: newest, payload, timings, .. } = result;
     let outcome = match outcome {
         pb::Outcome::Unspecified => return Err(fault("outcome", "must be set")),
         pb::Outcome::Succeeded => Outcome::Succeeded,
@@ -134,11 +138,18 @@ pub(crate) fn report(result: pb::Result) -> Result<Report> {
         pb::Outcome::Lost => Outcome::Lost,
     };
     let of = |transition, list: Vec<pb::Resource>| list.into_iter().map(move |r| resource(transition, r));
+    let mut lock_file = String::new();
     let resources = match payload {
         None => Vec::new(),
-        Some(pb::result::Payload::TemplateImport(import)) => of(Transition::Start, import.start_resources)
-            .chain(of(Transition::Stop, import.stop_resources))
-            .collect::<Result<_>>()?,
+        Some(pb::result::Payload::TemplateImport(import)) => {
+            let pb::ImportResult { start_resources, stop_resources, modules: _, lock_file: chosen } = import;
+            if chosen.len() > LOCK_FILE {
+                return Err(fault("lock_file", "must be at most 256 KiB"));
+            }
+            lock_file = without_nul(chosen);
+            let resources = of(Transition::Start, start_resources).chain(of(Transition::Stop, stop_resources));
+            resources.collect::<Result<_>>()?
+        }
         Some(pb::result::Payload::DryRun(run)) => of(Transition::Start, run.resources).collect::<Result<_>>()?,
         Some(pb::result::Payload::WorkspaceBuild(build)) => {
             of(Transition::Start, build.resources).collect::<Result<_>>()?
@@ -155,6 +166,24 @@ pub(crate) fn report(result: pb::Result) -> Result<Report> {
         last_log_number,
         state: newest.map(state).transpose()?,
         resources,
+        timings: timings.into_iter().take(TIMINGS).map(timing).collect::<Result<_>>()?,
+        lock_file,
+    })
+}
+
+fn timing(timing: pb::Timing) -> Result<Timing> {
+    let pb::Timing { started_at, ended_at, stage, source, action, resource } = timing;
+    let time = |field, time: Option<prost_types::Timestamp>| {
+        time.as_ref().map(from_timestamp).ok_or_else(|| fault(field, "must be set"))
+    };
+    let started_at = time("started_at", started_at)?;
+    Ok(Timing {
+        started_at,
+        ended_at: time("ended_at", ended_at)?.max(started_at),
+        stage: bounded("stage", stage)?,
+        source: bounded("source", source)?,
+        action: bounded("action", action)?,
+        resource: bounded("resource", resource)?,
     })
 }
 
@@ -250,6 +279,7 @@ fn assign(assignment: Assignment) -> pb::Assign {
         time_limit,
         transition,
         state,
+        lock_file,
     } = assignment;
     let job = match job_type {
         JobType::Import => pb::assign::Job::TemplateImport(pb::ImportJob {}),
@@ -278,11 +308,13 @@ fn assign(assignment: Assignment) -> pb::Assign {
         metadata: Some(job_metadata(metadata)),
         time_limit: Some(duration(time_limit)),
         job: Some(job),
+        lock_file,
     }
 }
 
 fn job_metadata(metadata: Metadata) -> pb::JobMetadata {
     let Metadata {
+        server_url,
         organization_id,
         organization_name,
         initiator_name,
@@ -298,8 +330,7 @@ fn job_metadata(metadata: Metadata) -> pb::JobMetadata {
         build_id,
     } = metadata;
     pb::JobMetadata {
-        // The daemon knows the URL that it dialed, which is the one that works where it runs.
-        server_url: String::new(),
+        server_url,
         organization_id,
         organization_name,
         initiator_name,

@@ -19,6 +19,7 @@ pub(crate) fn template_version(view: TemplateVersionView) -> pb::TemplateVersion
         message,
         readme,
         user_variable_values: _,
+        lock_file: _,
         archived,
         created_by: _,
         created_at,

@@ -10,7 +10,7 @@ use crate::domain::terraform_state::GivenState;
 use crate::domain::workspace::{BuildReason, Status, Transition};
 use crate::domain::{Error, Result};
 use crate::service::workspace_build::{BuildRequest, BuildView, ResourceView};
-use crate::store::entity::{job_resource, workspace_build};
+use crate::store::entity::{job_resource, job_timing, workspace_build};
 
 /// 0001-01-01T00:00:00Z, which clients send for no time.
 const YEAR_1: i64 = -62_135_596_800;
@@ -92,6 +92,27 @@ pub(crate) fn resource(view: ResourceView) -> pb::WorkspaceResource {
         icon,
         metadata: metadata.into_iter().map(item).collect(),
         daily_cost,
+    }
+}
+
+/// How long steps took, as the API has it.
+pub(crate) fn timings(timings: Vec<job_timing::Model>) -> pb::WorkspaceBuildTimings {
+    let timing = |timing| {
+        let job_timing::Model { job_id, position: _, started_at, ended_at, stage, source, action, resource } = timing;
+        pb::ProvisionerTiming {
+            job_id: job_id.to_string(),
+            started_at: Some(timestamp(started_at)),
+            ended_at: Some(timestamp(ended_at)),
+            stage,
+            source,
+            action,
+            resource,
+        }
+    };
+    pb::WorkspaceBuildTimings {
+        provisioner_timings: timings.into_iter().map(timing).collect(),
+        agent_script_timings: Vec::new(),
+        agent_connection_timings: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use tar::{Builder, Header};
 use super::{NewTemplate, TemplateView};
 use crate::domain::Result;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
-use crate::domain::job::{ErrorCode, Group, Hold, Outcome, Report, Slot};
+use crate::domain::job::{Group, Hold, Outcome, Report, Slot};
 use crate::service::template_version::{NewTemplateVersion, TemplateVersionView};
 use crate::service::testing::Deployment;
 use crate::service::workspace::{NewWorkspace, WorkspaceView};
@@ -115,14 +115,7 @@ impl Deployment {
 }
 
 pub(crate) fn report(outcome: Outcome) -> Report {
-    Report {
-        outcome,
-        error: String::new(),
-        error_code: ErrorCode::None,
-        last_log_number: 0,
-        state: None,
-        resources: Vec::new(),
-    }
+    Report { outcome, ..Report::failed("") }
 }
 
 /// What a request broke, by the members' names.

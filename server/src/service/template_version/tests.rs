@@ -201,7 +201,8 @@ async fn what_no_message_can_hold_fails_the_job() {
         let new = crate::service::template::testing::new_workspace(&template, "dev");
         let workspace = deployment.workspace_create(&owner, new).await.unwrap();
         let hold = deployment.claim(workspace.latest_build.build.job_id).await;
-        let assembler = crate::service::assignment::Assembler::new(deployment.store.clone(), Default::default());
+        let assembler =
+            crate::service::assignment::Assembler::new(deployment.store.clone(), Default::default(), String::new());
         let claimed = Claimed { hold, worker: crate::domain::id::DaemonId::new(), attempt: 1 };
         let reason = assembler.assemble(&[claimed]).await.unwrap().remove(0).unwrap_err();
         assert!(reason.contains("1 MiB"), "{reason}");

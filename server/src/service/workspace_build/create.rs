@@ -125,8 +125,8 @@ impl Service {
 }
 
 /// A workspace's newest build; there is one always.
-async fn latest(tx: &Tx, workspace: WorkspaceId) -> Result<workspace_build::Model> {
-    let latest = store::workspace_build::latest(tx, workspace).await?;
+pub(super) async fn latest(db: &impl store::Access, workspace: WorkspaceId) -> Result<workspace_build::Model> {
+    let latest = store::workspace_build::latest(db, workspace).await?;
     latest.ok_or_else(|| Error::internal("a workspace without a build"))
 }
 

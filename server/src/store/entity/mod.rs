@@ -7,6 +7,7 @@ pub mod file;
 pub mod job_log_chunk;
 pub mod job_log_head;
 pub mod job_resource;
+pub mod job_timing;
 pub mod organization;
 pub mod organization_member;
 pub mod provisioner_daemon;

@@ -26,6 +26,8 @@ pub struct Model {
     pub readme: String,
     /// Sealed JSON: the values that its author gave for its variables, by name.
     pub user_variable_values: Vec<u8>,
+    /// What its import's engine chose, for its builds; empty where it chose nothing.
+    pub lock_file: String,
     /// It isn't offered any more.
     pub archived: bool,
     /// Who made it.

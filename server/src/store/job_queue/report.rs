@@ -8,11 +8,11 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use super::locked_held;
 use crate::domain::error::ProtocolFault;
 use crate::domain::id::ResourceId;
-use crate::domain::job::{Discovery, Hold, Input, Report, Resource, StateReference, Status, Succession};
+use crate::domain::job::{Discovery, Hold, Input, Report, Resource, StateReference, Status, Succession, Timing};
 use crate::domain::workspace::Transition;
 use crate::domain::{Error, Result};
 use crate::store::entity::{
-    job_resource, provisioner_job, template_version, template_version_variable, workspace_build,
+    job_resource, job_timing, provisioner_job, template_version, template_version_variable, workspace_build,
 };
 use crate::store::error::from_db;
 use crate::store::{Access as _, Tx, job_upload, now};
@@ -109,7 +109,7 @@ pub async fn discovered(tx: &Tx, hold: &Hold, discovery: &Discovery) -> Result<(
     Ok(())
 }
 
-/// Stores a job's resources, and lets its end have its way with the workspace.
+/// Stores what a job leaves, and lets its end have its way with the workspace.
 pub(super) async fn leave_behind(tx: &Tx, job: &provisioner_job::Model, report: &Report, status: Status) -> Result<()> {
     let created_at = now(tx).await?;
     let rows = report.resources.iter().map(|resource| {
@@ -136,6 +136,12 @@ pub(super) async fn leave_behind(tx: &Tx, job: &provisioner_job::Model, report: 
         let insert = job_resource::Entity::insert_many(some.to_vec());
         insert.exec_without_returning(&tx.executor()).await.map_err(from_db)?;
     }
+    leave_timings(tx, job, &report.timings).await?;
+    if let (Some(Input::Import(version)), Status::Succeeded) = (job.input(), status) {
+        let sql =
+            format!("UPDATE template_version SET lock_file = $2, updated_at = {} WHERE id = $1", tx.dialect().now());
+        tx.execute(&sql, [version.into(), report.lock_file.clone().into()]).await?;
+    }
     if let (Some(Input::Build(build)), Status::Succeeded) = (job.input(), status) {
         let sql = format!(
             "UPDATE workspace SET deleted = $3, updated_at = {}
@@ -143,6 +149,27 @@ pub(super) async fn leave_behind(tx: &Tx, job: &provisioner_job::Model, report: 
             tx.dialect().now()
         );
         tx.execute(&sql, [build.into(), Transition::Delete.into(), true.into()]).await?;
+    }
+    Ok(())
+}
+
+async fn leave_timings(tx: &Tx, job: &provisioner_job::Model, timings: &[Timing]) -> Result<()> {
+    let rows = (0_i32..).zip(timings).map(|(position, timing)| {
+        let Timing { started_at, ended_at, stage, source, action, resource } = timing.clone();
+        job_timing::ActiveModel {
+            job_id: Set(job.id),
+            position: Set(position),
+            started_at: Set(started_at),
+            ended_at: Set(ended_at),
+            stage: Set(stage),
+            source: Set(source),
+            action: Set(action),
+            resource: Set(resource),
+        }
+    });
+    for some in rows.collect::<Vec<_>>().chunks(ROWS) {
+        let insert = job_timing::Entity::insert_many(some.to_vec());
+        insert.exec_without_returning(&tx.executor()).await.map_err(from_db)?;
     }
     Ok(())
 }
