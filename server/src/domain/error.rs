@@ -198,9 +198,6 @@ pub enum Error {
     /// The variables can't be told before the import has ended.
     #[error("The template version's variables aren't known until its import ends.")]
     VariablesUnknown,
-    /// The same of its resources.
-    #[error("The template version's resources aren't known until its import ends.")]
-    ResourcesUnknown,
     /// The job has ended.
     #[error("The job has already ended.")]
     JobEnded,

@@ -23,8 +23,7 @@ pub fn reason(error: &Error) -> ErrorReason {
         | Error::AlreadyMember
         | Error::JobActive
         | Error::JobEnded
-        | Error::JobCanceling
-        | Error::ResourcesUnknown => ErrorReason::Invalid,
+        | Error::JobCanceling => ErrorReason::Invalid,
         Error::Unauthenticated(_) => ErrorReason::Unauthenticated,
         Error::Denied | Error::VariablesUnknown => ErrorReason::Denied,
         Error::NotFound(_) | Error::NoFirstUser => ErrorReason::NotFound,

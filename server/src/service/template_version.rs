@@ -209,12 +209,12 @@ impl Service {
     /// What builds of a version would make, by its import.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or [`Error::ResourcesUnknown`] before the import has ended.
+    /// [`Error::NotFound`], or [`Error::JobActive`] before the import has ended.
     pub async fn template_version_resources(&self, caller: &Caller, id: &str) -> Result<Vec<ResourceView>> {
         let version = self.template_version_find(caller.user()?, id).await?;
         let job = store::provisioner_job::find(&self.store, version.job_id).await?;
         if job.is_none_or(|job| job.status.is_active()) {
-            return Err(Error::ResourcesUnknown);
+            return Err(Error::JobActive);
         }
         let resources = store::workspace_build::resources(&self.store, vec![version.job_id]).await?;
         resources.into_iter().map(|resource| self.resource_view(resource)).collect()
