@@ -306,6 +306,8 @@ impl Peer {
                 Message::Rejected(rejected) => story.rejected = Some(rejected),
                 Message::Accepted(_) => story.accepted = true,
                 Message::Discovered(discovered) => story.discovered = Some(discovered),
+                // Another's that goes on meanwhile.
+                Message::Logs(logs) if logs.job_id != job.job_id => {}
                 Message::Logs(logs) => {
                     let next = story.logs.len() as i64 + 1;
                     assert!(logs.first_number <= next, "a gap: {} after {next}", logs.first_number);
