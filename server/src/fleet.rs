@@ -102,7 +102,7 @@ impl Collector for Fleet {
         let sessions = i64::try_from(self.service.dispatcher.sessions()).unwrap_or(i64::MAX);
         let sums = self.sums();
         for (name, help, value) in [
-            ("daemon_sessions", "Daemons connected to this server", sessions),
+            ("sessions", "Daemons connected to this server", sessions),
             ("database_connections", "Connections to the database", i64::from(size)),
             ("database_connections_idle", "Connections to the database that nobody uses", i64::from(idle)),
             ("database_up", "Whether the last count of jobs and daemons succeeded", i64::from(sums.is_some())),

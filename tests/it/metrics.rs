@@ -51,7 +51,7 @@ async fn they_tell_what_waits_and_who_is_there(database: Databases) {
     assert_eq!(apart, 101, "made-up tags are bounded\n{shown}");
     let idle = r#"orgplane_daemons{organization="data-platform",tags="region=east",state="idle"}"#;
     assert_eq!(sample(&shown, idle), Some(1.0), "{shown}");
-    assert_eq!(sample(&shown, "orgplane_daemon_sessions"), Some(1.0));
+    assert_eq!(sample(&shown, "orgplane_sessions"), Some(1.0));
     assert_eq!(sample(&shown, "orgplane_database_up"), Some(1.0));
     let _ = owner.get("/api/v2/made/up/path").await;
     let shown = metrics(&watched).await;
@@ -77,7 +77,13 @@ fn documented(shown: &[BTreeMap<String, String>]) {
     let rows = guide.lines().filter_map(|line| line.strip_prefix("| `orgplane_")).map(|row| {
         let mut cells = row.split('|').map(|cell| cell.trim().trim_end_matches('`').to_owned());
         let name = cells.next().unwrap();
-        (format!("orgplane_{}", name.split('{').next().unwrap().trim_end_matches("_total")), cells.next().unwrap())
+        (
+            format!(
+                "orgplane_{}",
+                name.split('{').next().unwrap().trim_end_matches("_total").trim_end_matches("_info")
+            ),
+            cells.next().unwrap(),
+        )
     });
     let rows: BTreeSet<_> = rows.collect();
     let shown: BTreeSet<_> = shown.iter().flatten().map(|(name, kind)| (name.clone(), kind.clone())).collect();
