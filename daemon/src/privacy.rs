@@ -67,7 +67,7 @@ pub fn take_key(descriptor: RawFd) -> io::Result<Secret> {
 }
 
 /// Reads the key that whoever started this process wrote as the first line of its stdin, and nothing after it.
-pub fn read_key(stdin: impl io::Read) -> io::Result<Secret> {
+pub fn read_key(stdin: impl io::BufRead) -> io::Result<Secret> {
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_KEY));
     for byte in stdin.bytes().take(MAX_KEY) {
         match byte? {

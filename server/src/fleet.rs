@@ -24,6 +24,9 @@ const LABEL: usize = 200;
 /// Stands for all organizations and tags that aren't counted apart. No tag set looks like this.
 const OTHER: &str = "other";
 
+/// How many and for how long, by kind and the labels of organization and tags.
+type Sums = BTreeMap<(Kind, String, String), (i64, Duration)>;
+
 /// Counts of the deployment, a few seconds old at most.
 #[derive(Debug, Clone)]
 pub(crate) struct Fleet {
@@ -59,13 +62,13 @@ impl Fleet {
         *asked = Some(Instant::now());
     }
 
-    fn sums(&self) -> Option<BTreeMap<(Kind, String, String), (i64, Duration)>> {
+    fn sums(&self) -> Option<Sums> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sums = BTreeMap::new();
+        let mut sums = Sums::new();
         for Count { kind, of, count, age } in counts.as_ref()? {
             let apart = of.as_ref().and_then(|(organization, tags)| Some((organization.clone(), label(tags)?)));
             let (organization, tags) = apart.unwrap_or_else(|| (OTHER.to_owned(), OTHER.to_owned()));
-            let sum: &mut (i64, Duration) = sums.entry((*kind, organization, tags)).or_default();
+            let sum = sums.entry((*kind, organization, tags)).or_default();
             *sum = (sum.0 + count, sum.1.max(*age));
         }
         Some(sums)

@@ -65,7 +65,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
 /// environment makes this process start itself again without it.
 fn key(args: &Start) -> Result<Secret> {
     if args.supervised {
-        let key = privacy::read_key(std::io::stdin()).context("can't read the key from stdin")?;
+        let key = privacy::read_key(std::io::stdin().lock()).context("can't read the key from stdin")?;
         forbid_inspection();
         return Ok(key);
     }
