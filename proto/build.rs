@@ -56,7 +56,7 @@ fn main() -> Fallible<()> {
             error_reason(&r#enum, &mut extra)?;
         }
     }
-    public_methods(&pool, &mut extra)?;
+    methods(&pool, &mut extra)?;
     fs::write(out.join("extra.rs"), extra)?;
     builder.compile_fds(prost_types(&bytes)?)?;
     Ok(())
@@ -237,7 +237,7 @@ fn error_reason(r#enum: &EnumDescriptor, out: &mut String) -> Fallible<()> {
     column("http_status", "The HTTP status that a REST call fails with for this reason.", "http_status")
 }
 
-fn public_methods(pool: &DescriptorPool, out: &mut String) -> Fallible<()> {
+fn methods(pool: &DescriptorPool, out: &mut String) -> Fallible<()> {
     let is_public = |m: &MethodDescriptor| {
         matches!(option_member(m.options(), "orgplane.options.v1.rest", "public"), Some(Value::Bool(true)))
     };
@@ -245,6 +245,14 @@ fn public_methods(pool: &DescriptorPool, out: &mut String) -> Fallible<()> {
     writeln!(out, "pub const PUBLIC_METHODS: &[&str] = &[")?;
     for service in pool.services() {
         for method in service.methods().filter(|m| is_public(m)) {
+            writeln!(out, "    \"/{}/{}\",", service.full_name(), method.name())?;
+        }
+    }
+    writeln!(out, "];")?;
+    writeln!(out, "/// gRPC paths of all methods.")?;
+    writeln!(out, "pub const METHODS: &[&str] = &[")?;
+    for service in pool.services() {
+        for method in service.methods() {
             writeln!(out, "    \"/{}/{}\",", service.full_name(), method.name())?;
         }
     }

@@ -11,6 +11,7 @@ mod environment;
 mod error;
 mod listener;
 mod logging;
+mod monitor;
 mod output;
 mod session;
 mod signals;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Error, Vitals};
 
 /// The server registers no daemon with more slots.
 const MAX_CAPACITY: u32 = 1000;
@@ -184,6 +184,8 @@ pub struct Config {
     pub shim: ShimCommand,
     /// Waits and graces.
     pub intervals: Intervals,
+    /// Where the daemon shows how it is.
+    pub vitals: Vitals,
 }
 
 impl Config {
@@ -213,6 +215,7 @@ impl Config {
             engine_users: Vec::new(),
             shim: ShimCommand { program, args },
             intervals: Intervals::default(),
+            vitals: Vitals::default(),
         })
     }
 

@@ -44,6 +44,7 @@ pub async fn run(config: Config, stop: impl Into<Stop>) -> Result<(), Error> {
     for engine in host.engines() {
         tracing::info!(engine = engine.name, version = engine.version, "engine found");
     }
+    config.vitals.starts(config.capacity);
     // Large, and moved nowhere from here on.
     let session = Box::new(Session::new(config, host, work));
     Box::pin(session.run(stop.into())).await

@@ -22,6 +22,7 @@ pub mod privacy;
 mod session;
 mod shim;
 mod stop;
+mod vitals;
 mod workdir;
 
 pub use config::{Config, EngineKind, EngineUser, Intervals, Secret, ShimCommand, check_name, default_name};
@@ -29,3 +30,4 @@ pub use daemon::{find_terraform, run};
 pub use error::Error;
 pub use shim::shim;
 pub use stop::Stop;
+pub use vitals::Vitals;

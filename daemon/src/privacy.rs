@@ -67,11 +67,13 @@ pub fn take_key(descriptor: RawFd) -> io::Result<Secret> {
 }
 
 /// Reads the key that whoever started this process wrote as the first line of its stdin, and nothing after it.
-pub fn read_key(mut stdin: impl io::Read) -> io::Result<Secret> {
+pub fn read_key(stdin: impl io::BufRead) -> io::Result<Secret> {
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_KEY));
-    let mut byte = [0];
-    while text.len() < MAX_KEY && stdin.read(&mut byte)? == 1 && byte != *b"\n" {
-        text.extend(byte);
+    for byte in stdin.bytes().take(MAX_KEY) {
+        match byte? {
+            b'\n' => break,
+            byte => text.push(byte),
+        }
     }
     let text = std::str::from_utf8(&text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it isn't a key"))?;
     Ok(Secret::new(text))

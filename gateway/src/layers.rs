@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
@@ -10,15 +10,21 @@ use orgplane_proto::context::RequestId;
 use uuid::Uuid;
 
 use crate::error::Cause;
+use crate::metrics::Metrics;
 
 const BUILD_VERSION: HeaderName = HeaderName::from_static("x-coder-build-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-coder-request-id");
 
 /// A middleware. The query stays out of the log: it may carry a token.
-pub(crate) async fn around(State(version): State<HeaderValue>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn around(
+    State((version, metrics)): State<(HeaderValue, Metrics)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let start = Instant::now();
     let id = Uuid::now_v7();
     request.extensions_mut().insert(RequestId(id));
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 
     let mut response = next.run(request).await;
@@ -32,6 +38,8 @@ pub(crate) async fn around(State(version): State<HeaderValue>, mut request: Requ
     if path.starts_with("/api/v2") {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    let route = route.as_ref().map(MatchedPath::as_str);
+    metrics.request(&method, route, response.status(), start.elapsed());
     let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     if response.status().is_server_error() {

@@ -12,6 +12,7 @@ mod json;
 mod layers;
 mod live;
 mod manual;
+mod metrics;
 mod path;
 mod query;
 mod record;
@@ -32,6 +33,7 @@ use http::{HeaderValue, StatusCode, Uri};
 use tower::ServiceExt as _;
 
 pub use live::Live;
+pub use metrics::Metrics;
 pub use upstream::Upstream;
 
 use crate::error::Error;
@@ -45,6 +47,8 @@ pub struct Options {
     pub https: bool,
     /// How long a call, or a silence within a stream, may last.
     pub timeout: Duration,
+    /// Where requests are counted.
+    pub metrics: Metrics,
     /// A file that gets one line per exchange. Only for tests: it gets secrets as well.
     pub record: Option<PathBuf>,
     /// The answers that go on; to be closed by whoever stops the gateway.
@@ -57,6 +61,7 @@ impl Default for Options {
             version: format!("v2.35.0-orgplane+{}", env!("CARGO_PKG_VERSION")),
             https: false,
             timeout: Duration::from_secs(30),
+            metrics: Metrics::default(),
             record: None,
             live: Live::default(),
         }
@@ -87,7 +92,7 @@ pub fn router(upstream: Upstream, options: Options) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)
         .layer(from_fn_with_state(record, record::exchange))
-        .layer(from_fn_with_state(version, layers::around))
+        .layer(from_fn_with_state((version, options.metrics.clone()), layers::around))
         .with_state(Gateway { upstream, options: Arc::new(options) });
     Router::new().fallback_service(api.map_request(path::normalize))
 }

@@ -62,7 +62,7 @@ mod extra {
     include!(concat!(env!("OUT_DIR"), "/extra.rs"));
 }
 
-pub use extra::PUBLIC_METHODS;
+pub use extra::{METHODS, PUBLIC_METHODS};
 
 /// Every `.proto` file with its options, as an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::background::{heartbeat, key_watch, lease_reaper, news, notifications};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
+use crate::fleet::Fleet;
 use crate::grpc;
 use crate::options::Options;
 use crate::service::Service;
@@ -21,6 +23,7 @@ use crate::store::{Access as _, Store};
 #[derive(Debug)]
 pub struct Server {
     service: Arc<Service>,
+    fleet: Fleet,
     stop: CancellationToken,
 }
 
@@ -45,7 +48,7 @@ impl Server {
             let (store, dispatcher) = (service.store.clone(), service.dispatcher.clone());
             tokio::spawn(notifications::run(store, dispatcher, url, stop.clone()));
         }
-        Ok(Self { service, stop })
+        Ok(Self { fleet: Fleet::new(service.clone()), service, stop })
     }
 
     /// The gRPC services behind their layers: to be served on a listener, and to be called in process by the gateway.
@@ -62,6 +65,17 @@ impl Server {
     #[must_use]
     pub fn service(&self) -> &Service {
         &self.service
+    }
+
+    /// Adds what the server counts to what is shown; [`Server::count`] has to come before each time.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.service.store.metrics().register(registry);
+        registry.register_collector(Box::new(self.fleet.clone()));
+    }
+
+    /// Counts jobs and daemons in the database, in one statement and at most every few seconds.
+    pub async fn count(&self) {
+        self.fleet.refresh().await;
     }
 
     /// Whether requests can be served.

@@ -100,6 +100,27 @@ impl Database {
         connection.close().await.expect("close");
     }
 
+    /// Everything that is stored, as text; bytes in it are hexadecimal digits. A SQLite file can be read instead.
+    ///
+    /// # Panics
+    /// When the database can't be read.
+    pub async fn dump(&self) -> Vec<u8> {
+        let mut dump = Vec::new();
+        if self.drop.is_none() {
+            return dump;
+        }
+        let connection = connect(&self.url).await;
+        for row in query(&connection, "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'", []).await {
+            let table: String = row.try_get_by_index(0).expect("a name");
+            for row in query(&connection, &format!("SELECT t::text FROM {table} t"), []).await {
+                dump.extend(row.try_get_by_index::<String>(0).expect("text").into_bytes());
+                dump.push(b'\n');
+            }
+        }
+        connection.close().await.expect("close");
+        dump
+    }
+
     /// Runs a statement behind the server's back.
     ///
     /// # Panics

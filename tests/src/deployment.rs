@@ -23,6 +23,7 @@ pub const OWNER: (&str, &str) = ("owner@example.com", "owner");
 pub struct Builder {
     database: Databases,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     records: bool,
 }
 
@@ -34,6 +35,13 @@ impl Builder {
             Some(at) => value.clone_into(&mut self.flags[at + 1]),
             None => self.flags.extend([name.to_owned(), value.to_owned()]),
         }
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -52,9 +60,12 @@ impl Builder {
             Databases::Sqlite => Database::sqlite(folder.path()),
             Databases::Postgres => Database::postgres().await,
         };
-        let mut process = serve(&database, folder.path(), "127.0.0.1:0", &self.flags, self.records);
+        let Self { flags, environment, records, .. } = self;
+        let mut command = server_command(&database, folder.path(), "127.0.0.1:0", &flags, records);
+        command.envs(environment.iter().cloned());
+        let mut process = Process::start("server", &mut command);
         let url = ready(&mut process).await;
-        Deployment { process, database, folder, url, flags: self.flags, records: self.records }
+        Deployment { process, database, folder, url, flags, environment, records }
     }
 }
 
@@ -67,6 +78,7 @@ pub struct Deployment {
     folder: TempDir,
     url: String,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     records: bool,
 }
 
@@ -79,7 +91,7 @@ impl Deployment {
     /// The same to be adjusted.
     #[must_use]
     pub fn on(database: Databases) -> Builder {
-        let builder = Builder { database, flags: Vec::new(), records: true };
+        let builder = Builder { database, flags: Vec::new(), environment: Vec::new(), records: true };
         builder
             .flag("--provisioner-daemons", "0")
             .flag("--heartbeat-interval", "500ms")
@@ -119,7 +131,9 @@ impl Deployment {
     /// Starts it again on the same address, after [`Self::stop`] or a kill.
     pub async fn start_again(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
-        self.process = serve(&self.database, self.folder.path(), &address, &self.flags, self.records);
+        let mut command = server_command(&self.database, self.folder.path(), &address, &self.flags, self.records);
+        command.envs(self.environment.iter().cloned());
+        self.process = Process::start("server", &mut command);
         assert_eq!(ready(&mut self.process).await, self.url);
     }
 
@@ -151,10 +165,6 @@ fn server_command(database: &Database, folder: &Path, address: &str, flags: &[St
         command.env("ORGPLANE_RECORD_EXCHANGES", records.join(format!("{}.jsonl", uuid::Uuid::new_v4())));
     }
     command
-}
-
-fn serve(database: &Database, folder: &Path, address: &str, flags: &[String], records: bool) -> Process {
-    Process::start("server", &mut server_command(database, folder, address, flags, records))
 }
 
 async fn ready(process: &mut Process) -> String {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::rest::Rest;
 use crate::wait::{SHORT, eventually};
 
 type Lines = Arc<Mutex<Vec<String>>>;
@@ -118,6 +119,18 @@ impl Process {
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.exit(SHORT).await
+    }
+
+    /// Where it says that its metrics are served: a client for that.
+    pub async fn metrics(&self) -> Rest {
+        let what = format!("the address of the metrics of {}", self.name);
+        let address = eventually(&what, SHORT, async || {
+            let said = self.stderr();
+            let line = said.lines().find(|line| line.contains("metrics are served"))?;
+            let address = line[line.find("127.0.0.1:")?..].split(|c: char| !c.is_ascii_digit() && !".:".contains(c));
+            address.into_iter().next().map(str::to_owned)
+        });
+        Rest::new(&format!("http://{}", address.await))
     }
 
     /// Waits until stderr has `text`.

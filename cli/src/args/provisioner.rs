@@ -1,6 +1,7 @@
 //! `orgplane provisioner`.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -89,6 +90,9 @@ pub(crate) struct Start {
     /// An engine to offer; may be repeated.
     #[arg(long = "engine", value_enum, default_value = "terraform", env = "ORGPLANE_ENGINES", value_delimiter = ',')]
     pub(crate) engines: Vec<Engine>,
+    /// Where /healthz, /readyz and /metrics are served, without TLS and credentials; by default nowhere.
+    #[arg(long, env = "ORGPLANE_HEALTH_ADDRESS", value_name = "ADDRESS")]
+    pub(crate) health_address: Option<SocketAddr>,
     /// Allow http:// beyond this machine, for example to an ingress that ends TLS.
     #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
     pub(crate) insecure_plaintext: bool,

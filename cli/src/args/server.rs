@@ -26,6 +26,10 @@ pub(crate) struct Server {
     /// Where REST and gRPC are served; port 0 is a free one.
     #[arg(long, env = "ORGPLANE_HTTP_ADDRESS", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     pub(crate) http_address: SocketAddr,
+    /// Where /metrics is served, without TLS and credentials; by default nowhere. It names organizations and tags: let nobody
+    /// reach it who may not know them.
+    #[arg(long, env = "ORGPLANE_METRICS_ADDRESS", value_name = "ADDRESS")]
+    pub(crate) metrics_address: Option<SocketAddr>,
     /// The URL at which people and programs reach the server, when something in front of it ends TLS: with https, session
     /// cookies are for https only, and so are this site's own pages. Templates are told it [env: ORGPLANE_ACCESS_URL, CODER_ACCESS_URL].
     #[arg(long, value_name = "URL")]

@@ -16,14 +16,14 @@ use orgplane_server::options::{DatabaseUrl, Provisioners};
 use orgplane_server::{Options, Server};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::args::{self, Timing};
 use crate::built_in::{BuiltIn, Settings};
 use crate::error::Usage;
 use crate::listener::{Connections, Routers};
 use crate::signals::Stop;
-use crate::{address, environment, output};
+use crate::{address, environment, monitor, output};
 
 /// From the end of the built-in daemons to the exit, at most.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -52,6 +52,10 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
     let live = orgplane_gateway::Live::default();
     let record = args.record_exchanges;
     let gateway = orgplane_gateway::Options { https, record, live: live.clone(), ..Default::default() };
+    let _monitor = match args.metrics_address {
+        Some(address) => Some(metrics(address, &server, &gateway.metrics).await?),
+        None => None,
+    };
     let rest = orgplane_gateway::router(Upstream::in_process(grpc.clone()), gateway);
     let http = probes(&server, &stopping).fallback_service(rest);
 
@@ -76,6 +80,19 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
     }
     connections.drain(deadline.saturating_duration_since(Instant::now())).await;
     Ok(())
+}
+
+/// What the server and the gateway in it count.
+async fn metrics(address: SocketAddr, server: &Arc<Server>, gateway: &orgplane_gateway::Metrics) -> Result<DropGuard> {
+    let mut registry = monitor::registry("orgplane");
+    server.register_metrics(&mut registry);
+    gateway.register(&mut registry);
+    let server = server.clone();
+    let count = move || {
+        let server = server.clone();
+        async move { server.count().await }
+    };
+    monitor::serve("--metrics-address", address, registry, count, Router::new()).await
 }
 
 /// Alive, and ready to serve.

@@ -63,6 +63,7 @@ impl Jobs {
     /// Starts a job or gives it back.
     pub(super) fn assign(&mut self, session: &Session, assign: Assign, draining: bool, credit: u64) {
         let mut refuse = |reason, detail: String| {
+            session.config.vitals.assigned(false);
             tracing::info!(job = %assign.job_id, detail, "job refused");
             if self.refused.len() < MAX_REFUSALS {
                 self.refused.push_back(rejection(&assign, reason, detail));
@@ -82,6 +83,7 @@ impl Jobs {
             Ok(job) => job,
             Err(error) => return refuse(RejectReason::Infrastructure, error),
         };
+        session.config.vitals.assigned(true);
         tracing::info!(job = %assign.job_id, attempt = assign.attempt, engine = assign.engine, "job assigned");
         let link = Link::new(session.way.subscribe());
         tokio::spawn(runner::run(Arc::clone(&session.host), Arc::clone(&job), link, session.terms.subscribe()));

@@ -79,6 +79,7 @@ impl Session {
                     tracing::warn!(error, "the engine doesn't answer");
                 }
                 self.healthy.store(answer.is_ok(), Ordering::Relaxed);
+                self.config.vitals.engine(answer.is_ok());
             }
         }
     }

@@ -86,6 +86,7 @@ pub(super) async fn serve(
     };
     check_organization(session, &registered)?;
     tracing::info!(
+        name = session.config.name,
         url = session.config.url,
         organization = registered.organization_name,
         daemon = registered.daemon_id,
@@ -96,7 +97,9 @@ pub(super) async fn serve(
     let mut stream =
         Stream { session, jobs, inbound, outbound, credit, heartbeat_due: true, draining_told: false, revoked: false };
     stream.begin(&registered, client);
+    session.config.vitals.registered();
     let end = stream.run(&registered, stopping).await;
+    session.config.vitals.disconnected();
     let revoked = stream.revoked;
     if matches!(end, Ok(Ok(End::Stopped) | Err(_))) {
         stream.close().await;
@@ -163,6 +166,7 @@ impl Stream<'_> {
                 more = true;
             }
             self.jobs.forget_done();
+            self.session.config.vitals.running(self.jobs.running());
             if self.revoked && self.jobs.is_empty() {
                 return Ok(Err(Error::KeyRevoked));
             }
@@ -274,12 +278,18 @@ impl Stream<'_> {
             }),
             Said::ApplyVerdict(verdict) => self.jobs.with(&verdict.lease_id.clone(), |job| job.judge(verdict)),
             Said::HeartbeatAck(_) => self.session.terms.send_modify(|terms| terms.renewed = Instant::now()),
-            Said::ResultStored(stored) => self.jobs.forget(&stored.lease_id),
+            Said::ResultStored(stored) => {
+                self.session.config.vitals.done();
+                self.jobs.forget(&stored.lease_id);
+            }
             Said::Cancel(cancel) => self.jobs.with(&cancel.lease_id, |job| {
                 tracing::info!(job = %cancel.job_id, reason = cancel.reason, "job canceled");
                 job.cancel(&cancel);
             }),
-            Said::LeaseLost(lost) => self.jobs.lose(&lost.lease_id, &lost.reason),
+            Said::LeaseLost(lost) => {
+                self.session.config.vitals.lost();
+                self.jobs.lose(&lost.lease_id, &lost.reason);
+            }
             Said::GoAway(away) => {
                 let cause = match away.reason() {
                     GoAwayReason::KeyRevoked => {

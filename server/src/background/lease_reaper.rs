@@ -71,6 +71,7 @@ async fn pass(store: &Store, dispatcher: &Dispatcher, patience: &mut Patience) -
             return Ok(());
         }
         for job in &reaped {
+            store.metrics().lapse(job.status);
             tracing::warn!(job = %job.job, status = job.status.text(), "the lease of a job lapsed");
         }
         dispatcher.wake();

@@ -320,6 +320,12 @@ impl Dispatcher {
         self.registry.end_where(|identity| identity.key == key);
     }
 
+    /// How many daemons are connected here.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.registry.len()
+    }
+
     /// The secrets of keys that the connected daemons showed.
     #[must_use]
     pub fn secrets(&self) -> Vec<ProvisionerKeySecretId> {

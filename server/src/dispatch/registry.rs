@@ -181,6 +181,10 @@ impl Registry {
         holds.filter(|hold| job.is_none_or(|job| hold.job == job)).collect()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.lock().sessions.len()
+    }
+
     pub(super) fn secrets(&self) -> Vec<ProvisionerKeySecretId> {
         let secrets: HashSet<_> = self.lock().sessions.values().map(|session| session.identity.secret).collect();
         secrets.into_iter().collect()

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
@@ -12,7 +13,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use orgplane_proto::PUBLIC_METHODS;
 use orgplane_proto::context::{ClientAddress, RequestId};
-use tonic::Status;
+use tonic::{Code, Status};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -36,8 +37,12 @@ pub(crate) async fn layer(
     mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
+    let start = Instant::now();
+    // The gateway of this process says itself what it was asked for.
+    let direct = request.extensions().get::<RequestId>().is_none();
     let request_id = request_id(request.extensions());
-    let span = tracing::info_span!("grpc", %request_id, method = request.uri().path());
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("grpc", %request_id, method = path);
     let deadline = deadline::of(request.headers());
     let call = deadline::within(deadline, async {
         match actor(&service, request.uri().path(), request.headers()).await {
@@ -56,10 +61,23 @@ pub(crate) async fn layer(
             status::of(Error::internal(format!("panic: {}", panic_text(panic.as_ref())))).into_http()
         }
     };
+    let (code, took) = (code(response.headers()), start.elapsed());
+    service.store.metrics().call(&path, code, took);
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    if direct {
+        tracing::info!(method = path, ?code, duration_ms, %request_id, "call");
+    } else {
+        tracing::debug!(method = path, ?code, duration_ms, %request_id, "call");
+    }
     if let Ok(value) = HeaderValue::try_from(request_id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// What an answer's head says. One without a code goes on, and may end otherwise.
+fn code(headers: &HeaderMap) -> Code {
+    headers.get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 
 async fn actor(service: &Service, method: &str, headers: &HeaderMap) -> Result<Actor> {

@@ -8,6 +8,7 @@ pub mod dry_run;
 pub mod entity;
 pub mod error;
 pub mod file;
+pub mod fleet;
 pub mod job_log;
 pub mod job_names;
 pub mod job_queue;
@@ -31,7 +32,7 @@ pub(crate) mod testing;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orgplane_migrations::{Migrator, MigratorTrait as _};
 use sea_orm::{
@@ -40,6 +41,7 @@ use sea_orm::{
 };
 
 use crate::domain::{Error, Result, Timestamp};
+use crate::metrics::Metrics;
 use dialect::Dialect;
 use error::from_db;
 use sealed::Sealer;
@@ -57,6 +59,7 @@ pub struct Store {
     write: DatabaseConnection,
     dialect: Dialect,
     sealer: Arc<Sealer>,
+    metrics: Metrics,
     // Held as long as the SQLite file is in use.
     _lock: Option<Arc<std::fs::File>>,
 }
@@ -86,7 +89,7 @@ impl Store {
                 (pool.clone(), pool)
             }
         };
-        let store = Self { read, write, dialect, sealer: Arc::new(sealer), _lock: lock };
+        let store = Self { read, write, dialect, sealer: Arc::new(sealer), metrics: Metrics::default(), _lock: lock };
         store.migrate().await?;
         store.check_sealing_key().await?;
         Ok(store)
@@ -135,7 +138,9 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
+        let asked = Instant::now();
         let inner = self.write.begin_with_options(options).await.map_err(from_db)?;
+        self.metrics.began(asked.elapsed());
         Ok(Tx { inner, dialect: self.dialect, sealer: self.sealer.clone() })
     }
 
@@ -153,6 +158,28 @@ impl Store {
     /// [`Error::Unavailable`] when it doesn't.
     pub async fn ping(&self) -> Result<()> {
         self.now().await.map(|_| ())
+    }
+
+    /// What is counted, of the database and of all else that this server does.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Open connections, and how many of them nobody uses.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        let (size, idle) = match self.dialect {
+            Dialect::Sqlite => {
+                let (read, write) = (self.read.get_sqlite_connection_pool(), self.write.get_sqlite_connection_pool());
+                (read.size() + write.size(), read.num_idle() + write.num_idle())
+            }
+            Dialect::Postgres => {
+                let pool = self.write.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        (size, u32::try_from(idle).unwrap_or(u32::MAX))
     }
 
     /// Seals and opens sensitive columns.

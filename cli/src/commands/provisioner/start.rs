@@ -2,19 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::routing::get;
+use http::StatusCode;
 use orgplane_daemon::privacy::{self, Traces};
-use orgplane_daemon::{Config, EngineKind, Secret, Stop};
+use orgplane_daemon::{Config, EngineKind, Secret, Stop, Vitals};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
+use tokio_util::sync::DropGuard;
 
 use crate::args::Start;
 use crate::error::Usage;
 use crate::signals::Signal;
-use crate::{address, environment, signals};
+use crate::{address, environment, monitor, signals};
 
 pub(crate) async fn run(args: Start) -> Result<()> {
     let url = args.url.clone().or_else(|| environment::first(environment::URL));
@@ -41,6 +46,10 @@ pub(crate) async fn run(args: Start) -> Result<()> {
         config.work_dir = absolute(dir)?;
     }
     config.validate().map_err(|error| Usage::new(format!("--{error}")))?;
+    let _monitor = match args.health_address {
+        Some(address) => Some(monitor(address, &config.vitals).await?),
+        None => None,
+    };
     let stop = stop()?;
     if args.supervised {
         end_with_stdin(stop.clone())?;
@@ -56,7 +65,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
 /// environment makes this process start itself again without it.
 fn key(args: &Start) -> Result<Secret> {
     if args.supervised {
-        let key = privacy::read_key(std::io::stdin()).context("can't read the key from stdin")?;
+        let key = privacy::read_key(std::io::stdin().lock()).context("can't read the key from stdin")?;
         forbid_inspection();
         return Ok(key);
     }
@@ -105,6 +114,22 @@ fn forbid_inspection() {
     if let Err(error) = privacy::forbid_inspection() {
         tracing::warn!(%error, "other processes of this user can inspect the daemon");
     }
+}
+
+/// The probes and metrics. A daemon is ready while the server knows it and its engine answers.
+async fn monitor(address: SocketAddr, vitals: &Vitals) -> Result<DropGuard> {
+    let mut registry = monitor::registry("orgplane_daemon");
+    vitals.register(&mut registry);
+    let vitals = vitals.clone();
+    let ready = async move || {
+        if vitals.is_ready() {
+            (StatusCode::OK, "OK")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not connected, or the engine doesn't answer")
+        }
+    };
+    let probes = Router::new().route("/healthz", get(async || "OK")).route("/readyz", get(ready));
+    monitor::serve("--health-address", address, registry, async || {}, probes).await
 }
 
 /// A server that starts daemons holds the other end of their stdin, whatever becomes of it.

@@ -178,6 +178,8 @@ impl Reader {
             }
             Message::Logs(pb::Logs { job_id, lease_id, first_number, entries, overflowed }) => {
                 let hold = convert::hold(&job_id, &lease_id)?;
+                let bytes: usize = entries.iter().map(|entry| entry.output.len()).sum();
+                self.service.store.metrics().log(u64::try_from(bytes).unwrap_or(u64::MAX));
                 let batch = convert::logs(first_number, entries, overflowed)?;
                 self.under_lease(hold, async |hold: &Hold| {
                     let log_number = dispatcher.queue().append(hold, batch).await?;
