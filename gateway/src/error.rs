@@ -8,6 +8,7 @@ use orgplane_proto::ERROR_DOMAIN;
 use orgplane_proto::common::v1::{self as common, ErrorReason, FieldViolation};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use uuid::Uuid;
 
 /// What a handler answers.
 pub(crate) type Answer = Result<Response, Error>;
@@ -74,12 +75,27 @@ impl Error {
         error
     }
 
-    #[cfg(test)]
+    /// The gateway, or what it stands on, stops.
+    pub(crate) fn stopping() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "The server is stopping; connect again.")
+    }
+
+    /// For failures that are no answer's any more.
+    pub(crate) fn log(&self, request_id: Uuid) {
+        match &self.cause {
+            Some(Cause(cause)) => tracing::error!(%request_id, cause, "a stream broke off"),
+            None => tracing::info!(%request_id, message = self.body.message, "a stream was ended"),
+        }
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.body.message
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
-    #[cfg(test)]
     pub(crate) fn body(&self) -> &common::Response {
         &self.body
     }

@@ -10,12 +10,14 @@ mod call;
 mod error;
 mod json;
 mod layers;
+mod live;
 mod manual;
 mod path;
 mod query;
 mod record;
 mod reply;
 mod routes;
+mod socket;
 mod stream;
 mod strict;
 mod upstream;
@@ -29,6 +31,7 @@ use axum::middleware::from_fn_with_state;
 use http::{HeaderValue, StatusCode, Uri};
 use tower::ServiceExt as _;
 
+pub use live::Live;
 pub use upstream::Upstream;
 
 use crate::error::Error;
@@ -44,6 +47,8 @@ pub struct Options {
     pub timeout: Duration,
     /// A file that gets one line per exchange. Only for tests: it gets secrets as well.
     pub record: Option<PathBuf>,
+    /// The answers that go on; to be closed by whoever stops the gateway.
+    pub live: Live,
 }
 
 impl Default for Options {
@@ -53,6 +58,7 @@ impl Default for Options {
             https: false,
             timeout: Duration::from_secs(30),
             record: None,
+            live: Live::default(),
         }
     }
 }

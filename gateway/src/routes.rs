@@ -44,6 +44,8 @@ pub(crate) fn manual() -> Vec<Route> {
         ),
         Route::new(Method::GET, "/api/v2/workspacebuilds/{workspace_build}/logs", manual::logs::of_workspace_build),
         Route::new(Method::GET, "/api/v2/workspacebuilds/{workspace_build}/state", manual::state::download),
+        Route::new(Method::GET, "/api/v2/workspaces/{workspace}/watch", manual::watch::by_events),
+        Route::new(Method::GET, "/api/v2/workspaces/{workspace}/watch-ws", manual::watch::by_socket),
     ]
 }
 

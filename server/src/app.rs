@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{heartbeat, key_watch, lease_reaper, notifications};
+use crate::background::{heartbeat, key_watch, lease_reaper, news, notifications};
 use crate::dispatch::Dispatcher;
+use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
 use crate::grpc;
 use crate::options::Options;
@@ -32,9 +33,10 @@ impl Server {
         let key_file = options.sealing_key_file.clone().unwrap_or_else(|| options.data_dir.join("sealing.key"));
         let sealer = Sealer::from_file(&key_file)?;
         let store = Store::open(&options.database_url.0, sealer).await?;
-        let queue = Arc::new(SqlQueue::new(store.clone(), (&options.provisioners).into()));
+        let news = Arc::new(News::default());
+        let queue = Arc::new(SqlQueue::new(store.clone(), (&options.provisioners).into(), news.clone()));
         let dispatcher = Arc::new(Dispatcher::new(queue, &options.provisioners));
-        let service = Arc::new(Service::new(store, dispatcher, options.provisioners.clone()));
+        let service = Arc::new(Service::new(store, dispatcher, news, options.provisioners.clone()));
         service.default_organization_ensure().await.map_err(Open::Store)?;
         let stop = CancellationToken::new();
         start_work(&service, &stop);
@@ -70,9 +72,10 @@ impl Server {
         self.service.ready().await
     }
 
-    /// Tells daemons to go elsewhere and ends the background work.
+    /// Tells daemons to go elsewhere, ends the streams of followers and the background work.
     pub async fn stop(&self) {
         self.service.dispatcher.drain();
+        self.service.news.stop.cancel();
         self.stop.cancel();
     }
 }
@@ -84,6 +87,8 @@ pub(crate) fn start_work(service: &Service, stop: &CancellationToken) {
     let handing_out = (dispatcher.clone(), stop.clone());
     tokio::spawn(async move { handing_out.0.run(&assembler, handing_out.1).await });
     tokio::spawn(heartbeat::run(store.clone(), dispatcher.clone(), options.heartbeat, stop.clone()));
+    tokio::spawn(news::of_logs(store.clone(), service.news.clone(), stop.clone()));
+    tokio::spawn(news::of_workspaces(store.clone(), service.news.clone(), stop.clone()));
     tokio::spawn(key_watch::run(store.clone(), dispatcher.clone(), stop.clone()));
     tokio::spawn(lease_reaper::run(store.clone(), dispatcher.clone(), options.clone(), stop.clone()));
 }

@@ -91,6 +91,7 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("workspace.v1.WorkspaceService/CreateWorkspace", [Who, Gone, No, Yes, Yes, Yes]),
     ("workspace.v1.WorkspaceService/GetWorkspace", OWN),
     ("workspace.v1.WorkspaceService/GetWorkspaceByName", OWN),
+    ("workspace.v1.WorkspaceService/WatchWorkspace", OWN),
     ("workspace.v1.WorkspaceBuildService/CreateWorkspaceBuild", OWN),
     ("workspace.v1.WorkspaceBuildService/ListWorkspaceBuilds", OWN),
     ("workspace.v1.WorkspaceBuildService/GetWorkspaceBuild", OWN),
@@ -348,6 +349,7 @@ impl World {
                 workspace_name: "dev".to_owned(),
                 include_deleted: false,
             }),
+            "WatchWorkspace" => bytes(workspace::WatchWorkspaceRequest { workspace: workspace_id }),
             "CreateWorkspaceBuild" => bytes(workspace::CreateWorkspaceBuildRequest {
                 workspace: self.idle_workspace().await,
                 transition: provisioner::WorkspaceTransition::Start.into(),

@@ -49,7 +49,9 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
 
     let (stopping, draining) = (CancellationToken::new(), CancellationToken::new());
     let grpc = server.router();
-    let gateway = orgplane_gateway::Options { https, record: args.record_exchanges, ..Default::default() };
+    let live = orgplane_gateway::Live::default();
+    let record = args.record_exchanges;
+    let gateway = orgplane_gateway::Options { https, record, live: live.clone(), ..Default::default() };
     let rest = orgplane_gateway::router(Upstream::in_process(grpc.clone()), gateway);
     let http = probes(&server, &stopping).fallback_service(rest);
 
@@ -67,8 +69,9 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
     };
     tokio::join!(connections.accept(listener, Routers { grpc, http }, &draining), until_stopped);
     let deadline = Instant::now() + SHUTDOWN;
-    // First the server, which sends daemons away: their streams would keep the connections open.
-    if timeout(SHUTDOWN, server.stop()).await.is_err() {
+    // First the server, which sends daemons and followers away: their streams would keep the connections open.
+    let (stopped, ()) = tokio::join!(timeout(SHUTDOWN, server.stop()), live.close(SHUTDOWN));
+    if stopped.is_err() {
         tracing::warn!("background work took too long to end");
     }
     connections.drain(deadline.saturating_duration_since(Instant::now())).await;

@@ -1,4 +1,4 @@
-//! The logs of imports, dry runs and builds, as a JSON array or as text.
+//! The logs of imports, dry runs and builds: as a JSON array, as text, or line by line over a socket as they come.
 
 use axum::extract::State;
 use axum::response::IntoResponse as _;
@@ -11,30 +11,32 @@ use orgplane_proto::provisioner::v1::{
 
 use crate::call::Call;
 use crate::error::{Answer, Error};
+use crate::socket::{self, Speak, Upgrade};
 use crate::stream::{self, Render};
 use crate::upstream::MESSAGE_LIMIT;
 use crate::{Gateway, json};
 
-pub(crate) async fn of_template_version(State(gateway): State<Gateway>, call: Call) -> Answer {
+pub(crate) async fn of_template_version(State(gateway): State<Gateway>, call: Call, upgrade: Upgrade) -> Answer {
     let mut message = StreamJobLogsRequest::default();
     call.path("template_version", &mut message.template_version)?;
-    logs(&gateway, &call, message).await
+    logs(&gateway, &call, upgrade, message).await
 }
 
-pub(crate) async fn of_dry_run(State(gateway): State<Gateway>, call: Call) -> Answer {
+pub(crate) async fn of_dry_run(State(gateway): State<Gateway>, call: Call, upgrade: Upgrade) -> Answer {
     let mut message = StreamJobLogsRequest::default();
     call.path("template_version", &mut message.template_version)?;
     call.path("job", &mut message.job)?;
-    logs(&gateway, &call, message).await
+    logs(&gateway, &call, upgrade, message).await
 }
 
-pub(crate) async fn of_workspace_build(State(gateway): State<Gateway>, call: Call) -> Answer {
+pub(crate) async fn of_workspace_build(State(gateway): State<Gateway>, call: Call, upgrade: Upgrade) -> Answer {
     let mut message = StreamJobLogsRequest::default();
     call.path("workspace_build", &mut message.workspace_build)?;
-    logs(&gateway, &call, message).await
+    logs(&gateway, &call, upgrade, message).await
 }
 
-async fn logs(gateway: &Gateway, call: &Call, mut message: StreamJobLogsRequest) -> Answer {
+/// The log of whatever the message names.
+async fn logs(gateway: &Gateway, call: &Call, upgrade: Upgrade, mut message: StreamJobLogsRequest) -> Answer {
     let mut format = String::new();
     let mut query = call.query.reader();
     query.integer("after", &mut message.after);
@@ -42,14 +44,20 @@ async fn logs(gateway: &Gateway, call: &Call, mut message: StreamJobLogsRequest)
     if !matches!(format.as_str(), "" | "json" | "text") {
         query.fault("format", format!("{format:?} is not one of: json, text"));
     }
-    if call.query.has("follow") {
-        query.fault("follow", "following a log is not supported; ask again with after=<id of the last line>");
+    // Whatever its value.
+    message.follow = call.query.has("follow");
+    if message.follow && format == "text" {
+        query.fault("format", "text can't be followed");
     }
     query.finish()?;
 
     let mut client =
         ProvisionerJobServiceClient::new(gateway.upstream.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let follow = message.follow;
     let lines = client.stream_job_logs(call.open_request(message));
+    if follow {
+        return socket::answer(gateway, call, upgrade, lines, Lines).await;
+    }
     let (kind, body) = if format == "text" {
         (HeaderValue::from_static("text/plain; charset=utf-8"), stream::body(call, lines, Text).await?)
     } else {
@@ -75,6 +83,19 @@ impl Render<StreamJobLogsResponse> for Array {
 
     fn end(&mut self, into: &mut Vec<u8>) {
         into.extend_from_slice(if self.begun { b"]\n" } else { b"[]\n" });
+    }
+}
+
+/// A message for each line.
+struct Lines;
+
+impl Speak<StreamJobLogsResponse> for Lines {
+    fn message(&self, batch: StreamJobLogsResponse) -> serde_json::Result<Vec<Vec<u8>>> {
+        let text = |log: &ProvisionerJobLog| {
+            let mut text = Vec::new();
+            json::write(&mut text, log).map(|()| text)
+        };
+        batch.logs.iter().map(text).collect()
     }
 }
 

@@ -5,3 +5,4 @@ pub(crate) mod logs;
 pub(crate) mod root;
 pub(crate) mod session;
 pub(crate) mod state;
+pub(crate) mod watch;

@@ -4,5 +4,6 @@
 pub mod heartbeat;
 pub mod key_watch;
 pub mod lease_reaper;
+pub mod news;
 pub mod notifications;
 mod ticks;

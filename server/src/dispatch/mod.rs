@@ -3,6 +3,7 @@
 
 pub mod assignment;
 pub mod memory;
+pub mod news;
 pub mod queue;
 mod registry;
 pub mod session;

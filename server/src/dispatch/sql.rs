@@ -1,7 +1,10 @@
 //! The queue that a deployment has: its database.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use super::news::News;
 use super::queue::JobQueue;
 use crate::domain::Result;
 use crate::domain::id::{JobId, OrganizationId};
@@ -16,22 +19,24 @@ use crate::store::{Store, job_log, job_queue};
 pub struct SqlQueue {
     store: Store,
     terms: Terms,
+    news: Arc<News>,
 }
 
 impl SqlQueue {
-    /// Over a store.
+    /// Over a store; followers hear of what it does.
     #[must_use]
-    pub fn new(store: Store, terms: Terms) -> Self {
-        Self { store, terms }
+    pub fn new(store: Store, terms: Terms, news: Arc<News>) -> Self {
+        Self { store, terms, news }
     }
 }
 
-/// Runs `$call` in a transaction `$tx` and commits what it did.
+/// Runs `$call` in a transaction `$tx`, commits what it did and lets followers look.
 macro_rules! in_transaction {
     ($self:ident, |$tx:ident| $call:expr) => {{
         let $tx = $self.store.begin().await?;
         let done = $call.await?;
         $tx.commit().await?;
+        $self.news.jobs_changed();
         Ok(done)
     }};
 }
@@ -59,7 +64,11 @@ impl JobQueue for SqlQueue {
     }
 
     async fn append(&self, hold: &Hold, batch: LogBatch) -> Result<i64> {
-        in_transaction!(self, |tx| job_log::append(&tx, hold, batch, self.terms.log_limit))
+        let tx = self.store.begin().await?;
+        let stored = job_log::append(&tx, hold, batch, self.terms.log_limit).await?;
+        tx.commit().await?;
+        self.news.logs.changed(&hold.job);
+        Ok(stored)
     }
 
     async fn discovered(&self, hold: &Hold, discovery: &Discovery) -> Result<()> {

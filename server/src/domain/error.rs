@@ -229,6 +229,12 @@ pub enum Error {
     /// Too many calls at once want what takes long.
     #[error("The server is busy with other sign-ins; try again in a moment.")]
     Busy,
+    /// More streams than the server has room for.
+    #[error("The server has too many open streams; try again in a moment.")]
+    Crowded,
+    /// A stream's reader took nothing for too long.
+    #[error("The stream was cut off: its reader was too slow. Go on where it ended.")]
+    SlowReader,
     /// The server ends; another, or the same after a restart, goes on.
     #[error("The server is stopping; connect again.")]
     Stopping,

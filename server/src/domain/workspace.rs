@@ -2,7 +2,8 @@
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
-use super::job;
+use super::id::BuildId;
+use super::{Timestamp, job};
 
 /// What a build does to its workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
@@ -53,6 +54,17 @@ pub enum BuildReason {
     /// Somebody paused a task.
     #[sea_orm(string_value = "task_manual_pause")]
     TaskManualPause,
+}
+
+/// Differs when a workspace, its latest build or that build's job has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Mark {
+    pub updated_at: Timestamp,
+    pub build: BuildId,
+    pub build_updated_at: Timestamp,
+    pub job_status: job::Status,
+    pub job_updated_at: Timestamp,
 }
 
 /// What a workspace is, and what a build made of it.

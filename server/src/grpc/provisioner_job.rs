@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use orgplane_proto::provisioner::v1::provisioner_job_service_server::ProvisionerJobService;
 use orgplane_proto::provisioner::v1::{
     GetProvisionerJobRequest, ListProvisionerJobsRequest, ListProvisionerJobsResponse, ProvisionerJob,
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::provisioner_job as convert;
 use super::{Api, parts, status};
-use crate::service::provisioner_job::LogOf;
+use crate::service::provisioner_job::LogQuery;
 
 #[tonic::async_trait]
 impl ProvisionerJobService for Api {
@@ -41,17 +41,20 @@ impl ProvisionerJobService for Api {
         request: Request<StreamJobLogsRequest>,
     ) -> Result<Response<Self::StreamJobLogsStream>, Status> {
         let (caller, request) = parts(request)?;
-        let StreamJobLogsRequest { template_version, workspace_build, after, job } = request;
-        let of = LogOf { version: &template_version, dry_run: &job, build: &workspace_build };
-        let reader = self.0.job_log(&caller, of, after).await.map_err(status::of)?;
+        let StreamJobLogsRequest { template_version, workspace_build, after, job, follow } = request;
+        let query = LogQuery { version: template_version, dry_run: job, build: workspace_build, after };
+        if follow {
+            let batches = self.0.job_log_follow(caller, query).await.map_err(status::of)?;
+            return Ok(Response::new(Box::pin(batches.map(|lines| lines.map(convert::logs).map_err(status::of)))));
+        }
+        let reader = self.0.job_log(&caller, &query).await.map_err(status::of)?;
         let state = (self.0.clone(), reader);
         let batches = stream::try_unfold(state, |(service, mut reader)| async move {
             let lines = service.job_log_next(&mut reader).await.map_err(status::of)?;
             if lines.is_empty() {
                 return Ok(None);
             }
-            let logs = lines.into_iter().map(convert::log).collect();
-            Ok(Some((StreamJobLogsResponse { logs }, (service, reader))))
+            Ok(Some((convert::logs(lines), (service, reader))))
         });
         Ok(Response::new(Box::pin(batches)))
     }

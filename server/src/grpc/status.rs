@@ -41,7 +41,7 @@ pub fn reason(error: &Error) -> ErrorReason {
         Error::Protocol(ProtocolFault::WrongOrganization(_)) => ErrorReason::Conflict,
         Error::Protocol(ProtocolFault::NameInUse(_)) => ErrorReason::AlreadyExists,
         Error::Protocol(_) => ErrorReason::Protocol,
-        Error::Busy => ErrorReason::RateLimited,
+        Error::Busy | Error::Crowded | Error::SlowReader => ErrorReason::RateLimited,
         Error::Unavailable(_) | Error::Stopping => ErrorReason::Unavailable,
         Error::Internal(_) => ErrorReason::Internal,
     }
@@ -61,7 +61,7 @@ pub fn of(error: Error) -> Status {
         Error::AlreadyExists { field, .. } => {
             details.add_bad_request_violation(*field, "must not be in use already");
         }
-        Error::Busy => {
+        Error::Busy | Error::Crowded => {
             details.set_retry_info(Some(RETRY_AFTER));
         }
         Error::Unavailable(cause) => {

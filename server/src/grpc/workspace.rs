@@ -1,8 +1,12 @@
 //! `WorkspaceService`.
 
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt as _};
 use orgplane_proto::workspace::v1::workspace_service_server::WorkspaceService;
 use orgplane_proto::workspace::v1::{
-    CreateWorkspaceRequest, GetWorkspaceByNameRequest, GetWorkspaceRequest, Workspace,
+    CreateWorkspaceRequest, GetWorkspaceByNameRequest, GetWorkspaceRequest, WatchWorkspaceRequest,
+    WatchWorkspaceResponse, Workspace,
 };
 use tonic::{Request, Response, Status};
 
@@ -21,6 +25,21 @@ impl WorkspaceService for Api {
         let (caller, GetWorkspaceRequest { workspace, include_deleted }) = parts(request)?;
         let view = self.0.workspace_get(&caller, &workspace, include_deleted).await.map_err(status::of)?;
         Ok(Response::new(convert::workspace(view)))
+    }
+
+    type WatchWorkspaceStream = Pin<Box<dyn Stream<Item = Result<WatchWorkspaceResponse, Status>> + Send>>;
+
+    async fn watch_workspace(
+        &self,
+        request: Request<WatchWorkspaceRequest>,
+    ) -> Result<Response<Self::WatchWorkspaceStream>, Status> {
+        let (caller, WatchWorkspaceRequest { workspace }) = parts(request)?;
+        let views = self.0.workspace_watch(caller, &workspace).await.map_err(status::of)?;
+        let messages = views.map(|view| {
+            let workspace = view.map_err(status::of)?.map(convert::workspace);
+            Ok(WatchWorkspaceResponse { workspace })
+        });
+        Ok(Response::new(Box::pin(messages)))
     }
 
     async fn get_workspace_by_name(

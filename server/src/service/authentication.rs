@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Actor, KeyIdentity, Service};
+use super::{Actor, Caller, KeyIdentity, Service};
 use crate::domain::error::Credential;
 use crate::domain::provisioner_key::ProvisionerKey;
 use crate::domain::token::{TOUCH_INTERVAL, Token, renewed};
@@ -24,12 +24,7 @@ impl Service {
         let session = session.filter(|session| token.matches(&session.secret_sha256));
         let session = session.ok_or(Error::Unauthenticated(Credential::Unknown))?;
         let now = session.now;
-        if session.expires_at <= now {
-            return Err(Error::Unauthenticated(Credential::Expired));
-        }
-        if session.status == UserStatus::Suspended {
-            return Err(Error::Unauthenticated(Credential::Suspended));
-        }
+        check(&session)?;
         let expires_at = renewed(session.expires_at, session.lifetime, now);
         let stale = now.since(session.last_used_at) >= TOUCH_INTERVAL
             || session.last_seen_at.is_none_or(|seen| now.since(seen) >= TOUCH_INTERVAL);
@@ -41,6 +36,20 @@ impl Service {
         }
         let subject = store::session::subject(&self.store, session.user_id).await?;
         Ok(Actor::User { subject, api_key_id: token.id })
+    }
+
+    /// The same caller as they are now, for calls that last: their session may have ended, what they hold may have changed.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the session has ended, or its user is suspended.
+    pub async fn session_again(&self, caller: &Caller) -> Result<Caller> {
+        let Actor::User { subject, api_key_id } = &caller.actor else {
+            return Err(Error::Unauthenticated(Credential::Missing));
+        };
+        let session = store::session::find(&self.store, api_key_id).await?;
+        check(&session.ok_or(Error::Unauthenticated(Credential::Unknown))?)?;
+        let subject = store::session::subject(&self.store, subject.user_id).await?;
+        Ok(Caller { actor: Actor::User { subject, api_key_id: api_key_id.clone() }, ..caller.clone() })
     }
 
     /// The provisioner key that this is, if it is good now.
@@ -61,4 +70,15 @@ impl Service {
         }
         Ok(KeyIdentity { key_id: secret.key_id, secret_id: secret.id, organization_id: secret.organization_id })
     }
+}
+
+/// Whether a session is good now.
+fn check(session: &store::session::Session) -> Result<()> {
+    if session.expires_at <= session.now {
+        return Err(Error::Unauthenticated(Credential::Expired));
+    }
+    if session.status == UserStatus::Suspended {
+        return Err(Error::Unauthenticated(Credential::Suspended));
+    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::store::notice::Notice;
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A job with what clients are told about it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JobView {
     /// The job.
     pub job: provisioner_job::Model,

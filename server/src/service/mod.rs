@@ -7,7 +7,9 @@ pub mod built_in;
 mod caller;
 pub mod daemon_session;
 pub mod dry_run;
+mod feed;
 mod file;
+mod follow;
 mod job_bytes;
 pub mod job_view;
 mod member;
@@ -31,6 +33,7 @@ pub mod workspace_build;
 use std::sync::Arc;
 
 use crate::dispatch::Dispatcher;
+use crate::dispatch::news::News;
 use crate::options::Provisioners;
 use crate::store::Store;
 
@@ -44,16 +47,17 @@ pub use caller::{Actor, Caller, KeyIdentity};
 pub struct Service {
     pub(crate) store: Store,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) news: Arc<News>,
     pub(crate) provisioners: Provisioners,
     passwords: Passwords,
     uploads: Uploads,
 }
 
 impl Service {
-    /// Over a store and the dispatcher that hands out its jobs.
+    /// Over a store, the dispatcher that hands out its jobs, and what clients follow of them.
     #[must_use]
-    pub fn new(store: Store, dispatcher: Arc<Dispatcher>, provisioners: Provisioners) -> Self {
-        Self { store, dispatcher, provisioners, passwords: Passwords::default(), uploads: Uploads::default() }
+    pub fn new(store: Store, dispatcher: Arc<Dispatcher>, news: Arc<News>, provisioners: Provisioners) -> Self {
+        Self { store, dispatcher, news, provisioners, passwords: Passwords::default(), uploads: Uploads::default() }
     }
 
     /// Whether requests can be served: the database answers.

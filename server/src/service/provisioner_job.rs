@@ -52,20 +52,23 @@ pub struct JobQuery {
     pub initiator: String,
 }
 
-/// Whose log is read: of a version's import, of a dry run of a version, or of a build; what isn't named is empty.
-#[derive(Debug, Clone, Copy)]
+/// Whose log is read, and from where on: of a version's import, of a dry run of a version, or of a build; what isn't named
+/// is empty.
+#[derive(Debug, Clone, Default)]
 #[allow(missing_docs)]
-pub struct LogOf<'a> {
-    pub version: &'a str,
-    pub dry_run: &'a str,
-    pub build: &'a str,
+pub struct LogQuery {
+    pub version: String,
+    pub dry_run: String,
+    pub build: String,
+    /// The number of the line before the first.
+    pub after: i64,
 }
 
 /// Where the log of a job is read.
 #[derive(Debug, Clone)]
 pub struct LogReader {
-    job: JobId,
-    after: i64,
+    pub(super) job: JobId,
+    pub(super) after: i64,
 }
 
 impl Service {
@@ -122,16 +125,17 @@ impl Service {
         Ok(listed.collect())
     }
 
-    /// A log from the line after `after` on.
+    /// A log.
     ///
     /// # Errors
     /// [`Error::Invalid`], or [`Error::NotFound`].
-    pub async fn job_log(&self, caller: &Caller, of: LogOf<'_>, after: i64) -> Result<LogReader> {
+    pub async fn job_log(&self, caller: &Caller, query: &LogQuery) -> Result<LogReader> {
         let subject = caller.user()?;
-        if after < 0 {
+        let LogQuery { version, dry_run, build, after } = query;
+        if *after < 0 {
             return Err(Error::invalid("after", "must not be negative"));
         }
-        let job = match (of.version, of.dry_run, of.build) {
+        let job = match (version.as_str(), dry_run.as_str(), build.as_str()) {
             (version, "", "") if !version.is_empty() => self.template_version_find(subject, version).await?.job_id,
             ("", "", build) if !build.is_empty() => self.build_find(subject, build).await?.0.job_id,
             (version, job, "") if !version.is_empty() => self.dry_run_find(subject, version, job).await?.id,
@@ -140,7 +144,7 @@ impl Service {
                 return Err(Error::invalid("template_version", rule));
             }
         };
-        Ok(LogReader { job, after })
+        Ok(LogReader { job, after: *after })
     }
 
     /// The next lines of a log with their numbers; empty at its end.

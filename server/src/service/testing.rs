@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::user::{NewFirstUser, NewUser};
 use super::{Actor, Caller, Service};
 use crate::dispatch::Dispatcher;
+use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::GrantSource;
@@ -41,9 +42,10 @@ pub(crate) async fn empty_deployments() -> Vec<Deployment> {
     let mut deployments = Vec::new();
     for store in stores().await {
         let options = Provisioners::default();
-        let queue = Arc::new(SqlQueue::new(store.clone(), (&options).into()));
+        let news = Arc::new(News::default());
+        let queue = Arc::new(SqlQueue::new(store.clone(), (&options).into(), news.clone()));
         let dispatcher = Arc::new(Dispatcher::new(queue, &options));
-        let service = Service::new(store.clone(), dispatcher, options);
+        let service = Service::new(store.clone(), dispatcher, news, options);
         service.default_organization_ensure().await.unwrap();
         deployments.push(Deployment { service: Arc::new(service), _store: store });
     }

@@ -28,7 +28,7 @@ pub struct NewWorkspace {
 }
 
 /// A workspace with what clients are told about it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkspaceView {
     /// The workspace.
     pub workspace: workspace::Model,

@@ -23,7 +23,7 @@ pub use create::BuildRequest;
 pub(super) use create::{NewBuild, import_of, no_parameters, queue};
 
 /// A build with what clients are told about it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BuildView {
     /// The build.
     pub build: workspace_build::Model,
@@ -42,7 +42,7 @@ pub struct BuildView {
 }
 
 /// A resource with its opened metadata.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ResourceView {
     /// The resource.
     pub resource: job_resource::Model,

@@ -8,14 +8,16 @@ use flate2::write::ZlibEncoder;
 use sea_orm::Value;
 
 use super::error::from_db;
-use super::{Access, Tx, now};
+use super::{Access, Tx, now, placeholders};
 use crate::domain::error::ProtocolFault;
 use crate::domain::id::JobId;
-use crate::domain::job::{Hold, LogBatch, LogLevel, LogLine, LogSource};
+use crate::domain::job::{Hold, LogBatch, LogLevel, LogLine, LogSource, LogStanding, Status};
 use crate::domain::{Error, Result};
 
 /// What a job may print beyond its limit: daemons cut at the limit themselves, and then say so.
 const SLACK: i64 = 64 * 1024;
+/// Bytes of output after which a read ends.
+const ENOUGH: usize = 256 * 1024;
 
 /// The number that the next line has; the head row is held until the transaction ends.
 pub(super) async fn next_number(tx: &Tx, job: JobId) -> Result<i64> {
@@ -80,7 +82,8 @@ async fn insert_chunk(tx: &Tx, job: JobId, first: i64, lines: &[LogLine]) -> Res
     tx.execute(sql, [job.into(), first.into(), count.into(), pack(lines)?.into()]).await.map(|_| ())
 }
 
-/// Some of the lines after a number, in order, with the number of the first. Empty at the log's end.
+/// Some of the lines after a number, in order, with their numbers: about as many bytes as make a message. Empty at the
+/// log's end.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the database can't be reached, [`Error::Internal`] when a row is damaged.
@@ -92,8 +95,34 @@ pub async fn after(db: &impl Access, job: JobId, number: i64) -> Result<Vec<(i64
         let first: i64 = row.try_get_by_index(0).map_err(from_db)?;
         let data: Vec<u8> = row.try_get_by_index(1).map_err(from_db)?;
         lines.extend((first..).zip(unpack(&data)?).filter(|(own, _)| *own > number));
+        if lines.iter().map(|(_, line)| line.output.len() + line.stage.len()).sum::<usize>() >= ENOUGH {
+            break;
+        }
     }
     Ok(lines)
+}
+
+/// Where the logs of these jobs stand, of those that exist, in no order.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn standings(db: &impl Access, jobs: Vec<JobId>) -> Result<Vec<(JobId, LogStanding)>> {
+    let mut found = Vec::new();
+    for some in jobs.chunks(super::IDS) {
+        let sql = format!(
+            "SELECT job.id, head.next_number, job.status FROM provisioner_job job
+             JOIN job_log_head head ON head.job_id = job.id WHERE job.id IN ({})",
+            placeholders(1, some.len())
+        );
+        let ids: Vec<Value> = some.iter().map(|id| (*id).into()).collect();
+        for row in db.query_all(&sql, ids).await? {
+            let status: Status = row.try_get_by_index(2).map_err(from_db)?;
+            let next: i64 = row.try_get_by_index(1).map_err(from_db)?;
+            let standing = LogStanding { last_number: next - 1, ended: status.is_ended() };
+            found.push((row.try_get_by_index(0).map_err(from_db)?, standing));
+        }
+    }
+    Ok(found)
 }
 
 fn pack(lines: &[LogLine]) -> Result<Vec<u8>> {

@@ -266,6 +266,11 @@ pub async fn now(db: &impl Access) -> Result<Timestamp> {
     row.try_get_by_index(0).map(Timestamp).map_err(from_db)
 }
 
+/// `$n, $n+1, …`
+fn placeholders(from: usize, count: usize) -> String {
+    (from..from + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
 fn lock_file(database: &Path) -> Result<std::fs::File, error::Open> {
     let path = database.with_extension("lock");
     let open = || -> std::io::Result<std::fs::File> {

@@ -41,7 +41,7 @@ impl Bench {
         let mut all = vec![Self { queue: memory.clone(), backing: Backing::Memory(memory, OrganizationId::new()) }];
         for store in stores().await {
             let ground = testing::ground(&store, "acme").await;
-            let queue = Arc::new(SqlQueue::new((*store).clone(), terms));
+            let queue = Arc::new(SqlQueue::new((*store).clone(), terms, Arc::default()));
             all.push(Self { queue, backing: Backing::Sql(Box::new(store), ground) });
         }
         all

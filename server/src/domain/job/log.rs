@@ -95,6 +95,15 @@ impl LogBatch {
     }
 }
 
+/// Where a log stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogStanding {
+    /// The last line that was taken; it is stored unless it was beyond the log's limit.
+    pub last_number: i64,
+    /// Nothing follows: the job has ended.
+    pub ended: bool,
+}
+
 /// Lines are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected line {expected}, got {got}")]

@@ -18,7 +18,7 @@ pub use handout::{
     requeued_text,
 };
 pub use lease::{Lease, LeaseId};
-pub use log::{Gap, LogBatch, LogLevel, LogLine, LogSource};
+pub use log::{Gap, LogBatch, LogLevel, LogLine, LogSource, LogStanding};
 pub use result::{Discovery, Report, Resource, ResourceMetadata, StateReference, Succession, Timing, Variable};
 pub use standing::{Lines, Standing, Taker, lines};
 pub use state::{Effect, InvalidTransition, Rules, State};

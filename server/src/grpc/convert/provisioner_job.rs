@@ -59,7 +59,11 @@ pub(crate) fn listed(listed: ListedJob) -> pb::ProvisionerJob {
 }
 
 /// A line of a log.
-pub(crate) fn log((id, line): (i64, LogLine)) -> pb::ProvisionerJobLog {
+pub(crate) fn logs(lines: Vec<(i64, LogLine)>) -> pb::StreamJobLogsResponse {
+    pb::StreamJobLogsResponse { logs: lines.into_iter().map(log).collect() }
+}
+
+fn log((id, line): (i64, LogLine)) -> pb::ProvisionerJobLog {
     let LogLine { time, source, level, stage, output } = line;
     let source = match source {
         LogSource::Daemon => pb::LogSource::ProvisionerDaemon,

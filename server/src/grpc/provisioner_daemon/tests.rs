@@ -18,6 +18,7 @@ use tonic::{Code, Request, Status, Streaming};
 
 use crate::app;
 use crate::dispatch::Dispatcher;
+use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
 use crate::dispatch::testing::{self, ARCHIVE, Ground};
 use crate::domain::error::Credential;
@@ -51,9 +52,10 @@ async fn bench(adjust: impl FnOnce(&mut Provisioners)) -> Bench {
     adjust(&mut options);
     let ground = testing::ground(&store, "acme").await;
     let (key_id, key) = make_key(&store, &ground).await;
-    let queue = Arc::new(SqlQueue::new(store.clone(), (&options).into()));
+    let news = Arc::new(News::default());
+    let queue = Arc::new(SqlQueue::new(store.clone(), (&options).into(), news.clone()));
     let dispatcher = Arc::new(Dispatcher::new(queue, &options));
-    let service = Arc::new(Service::new(store.clone(), dispatcher, options));
+    let service = Arc::new(Service::new(store.clone(), dispatcher, news, options));
     let stop = CancellationToken::new();
     app::start_work(&service, &stop);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

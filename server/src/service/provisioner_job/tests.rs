@@ -102,7 +102,8 @@ async fn jobs_and_daemons_are_listed() {
         assert!(deployment.daemon_list(&owner, idle).await.unwrap().is_empty());
         let fitting = DaemonQuery { tags: [("z".to_owned(), "1".to_owned())].into(), ..query };
         assert!(deployment.daemon_list(&owner, fitting).await.unwrap().is_empty());
-        let both = deployment.job_log(&owner, LogOf { version: "a", dry_run: "", build: "b" }, 0).await;
+        let both = LogQuery { version: "a".to_owned(), build: "b".to_owned(), ..LogQuery::default() };
+        let both = deployment.job_log(&owner, &both).await;
         assert!(matches!(both, Err(Error::Invalid(_))));
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sea_orm::{DbErr, QueryResult, Value};
 
-use super::placeholders;
 use crate::domain::Result;
 use crate::domain::engine::Engine;
 use crate::domain::id::{JobId, OrganizationId};
 use crate::domain::job::{Claimed, Fits, Group, Hold, LeaseId, Slot};
 use crate::domain::time::micros;
 use crate::store::error::from_db;
+use crate::store::placeholders;
 use crate::store::{Access, Tx};
 
 /// Automatic work stands back for what people wait for, but not longer than this.

@@ -2,13 +2,13 @@
 
 use sea_orm::{QueryResult, Value};
 
-use super::{CHUNK, Change, find, locked, placeholders, write_state};
+use super::{CHUNK, Change, find, locked, write_state};
 use crate::domain::Result;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
 use crate::domain::job::{Event, Hold, JobType, LeaseId, Live, Permit, Rejection, Resumed, Rules, Status, Terms};
 use crate::domain::time::micros;
 use crate::store::error::from_db;
-use crate::store::{Access, Tx};
+use crate::store::{Access, Tx, placeholders};
 
 /// Prolongs leases from now; returns those that live.
 ///

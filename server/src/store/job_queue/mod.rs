@@ -84,11 +84,6 @@ async fn write_state(tx: &Tx, old: &provisioner_job::Model, new: &State, change:
     tx.execute(&sql, values).await.map(|_| ())
 }
 
-/// `$n, $n+1, …`
-fn placeholders(from: usize, count: usize) -> String {
-    (from..from + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
-}
-
 /// The job, whoever has it.
 async fn find(db: &impl Access, id: JobId) -> Result<Option<provisioner_job::Model>> {
     provisioner_job::Entity::find_by_id(id).one(&db.executor()).await.map_err(from_db)
