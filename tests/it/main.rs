@@ -28,6 +28,7 @@ mod demo;
 mod dry_runs;
 mod engine;
 mod files;
+mod follow;
 mod layering;
 mod lifecycle;
 mod organizations;

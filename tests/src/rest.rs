@@ -1,9 +1,15 @@
 //! A REST client that shows everything that came back.
 
+use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::deployment::{OWNER, PASSWORD};
+use crate::wait::SHORT;
 
 /// A client with or without a token.
 #[derive(Debug, Clone)]
@@ -170,5 +176,127 @@ impl Rest {
     pub async fn login(&self, email: &str) -> Self {
         let answer = self.post("/api/v2/users/login", json!({"email": email, "password": PASSWORD})).await.expect(201);
         self.with(answer["session_token"].as_str().expect("a token"))
+    }
+}
+
+/// An open WebSocket.
+#[derive(Debug)]
+pub struct Socket {
+    stream: WebSocketStream<TcpStream>,
+}
+
+/// How a WebSocket was closed: code and reason, or nothing when the connection just broke.
+pub type Closed = Option<(u16, String)>;
+
+impl Socket {
+    /// The next text message, as JSON.
+    ///
+    /// # Errors
+    /// How it was closed.
+    ///
+    /// # Panics
+    /// When nothing comes in time, or something else than JSON in text.
+    pub async fn next(&mut self) -> Result<Value, Closed> {
+        loop {
+            let next = tokio::time::timeout(SHORT, self.stream.next()).await.expect("the socket says something");
+            match next {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(frame))) => {
+                    return Err(frame.map(|frame| (frame.code.into(), frame.reason.to_string())));
+                }
+                Some(Err(_)) | None => return Err(None),
+                Some(Ok(other)) => panic!("neither text nor control: {other:?}"),
+            }
+        }
+    }
+
+    /// All messages to the end, and how it was closed.
+    pub async fn rest(&mut self) -> (Vec<Value>, Closed) {
+        let mut messages = Vec::new();
+        loop {
+            match self.next().await {
+                Ok(message) => messages.push(message),
+                Err(closed) => return (messages, closed),
+            }
+        }
+    }
+}
+
+impl Rest {
+    /// The request for a WebSocket, to be completed by hand. Sent with [`Self::send`], it shows why it is refused.
+    pub fn upgrade(&self, path: &str) -> reqwest::RequestBuilder {
+        let request = self.request(Method::GET, path).header("Connection", "Upgrade").header("Upgrade", "websocket");
+        request.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+    }
+
+    /// Opens a WebSocket.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn socket(&self, path: &str) -> Socket {
+        self.open(self.upgrade(path), None).await
+    }
+
+    /// The same for a completed request; `window` is how much the system takes for a client that doesn't read.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn open(&self, request: reqwest::RequestBuilder, window: Option<u32>) -> Socket {
+        let given = request.build().expect("a request");
+        let address = given.url().socket_addrs(|| None).expect("an address")[0];
+        let socket = TcpSocket::new_v4().expect("a socket");
+        if let Some(window) = window {
+            socket.set_recv_buffer_size(window).expect("a buffer's size");
+        }
+        let tcp = socket.connect(address).await.expect("the server listens");
+        let mut request = given.url().as_str().replacen("http", "ws", 1).into_client_request().expect("a URL");
+        for (name, value) in given.headers() {
+            request.headers_mut().insert(name, value.clone());
+        }
+        let (stream, _) = client_async(request, tcp).await.unwrap_or_else(|error| panic!("{}: {error}", given.url()));
+        Socket { stream }
+    }
+
+    /// Opens a stream of server-sent events.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn events(&self, path: &str) -> Events {
+        let response = self.request(Method::GET, path).send().await.expect("an answer");
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Events { response, read: String::new() }
+    }
+}
+
+/// A stream of server-sent events.
+#[derive(Debug)]
+pub struct Events {
+    response: reqwest::Response,
+    read: String,
+}
+
+impl Events {
+    /// The next event that isn't a ping: its type and data. None at the end.
+    ///
+    /// # Panics
+    /// When nothing comes in time.
+    pub async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Some((event, rest)) = self.read.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.read = rest;
+                let (kind, data) = event.split_once('\n').unwrap_or((&event, "data: null"));
+                let kind = kind.strip_prefix("event: ").expect("a type").to_owned();
+                if kind == "ping" {
+                    continue;
+                }
+                let data = data.strip_prefix("data: ").expect("data");
+                return Some((kind, serde_json::from_str(data).expect("JSON in one line")));
+            }
+            let chunk = tokio::time::timeout(SHORT, self.response.chunk()).await.expect("the server says something");
+            self.read.push_str(std::str::from_utf8(&chunk.ok()??).expect("text"));
+        }
     }
 }

@@ -61,11 +61,14 @@ async fn logs_as_text() {
 #[tokio::test]
 async fn bad_log_queries() {
     let api = Api::new();
-    for (query, field) in [("after=x", "after"), ("format=xml", "format"), ("follow", "follow")] {
+    for (query, field) in [("after=x", "after"), ("format=xml", "format"), ("follow&format=text", "format")] {
         let answer = api.get(&format!("/api/v2/workspacebuilds/b/logs?{query}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
         assert_eq!(answer.json()["validations"][0]["field"], field);
     }
+    let answer = api.get("/api/v2/workspacebuilds/b/logs?follow").await;
+    assert_eq!((answer.status, &answer.headers["upgrade"]), (StatusCode::UPGRADE_REQUIRED, &"websocket".parse().unwrap()));
+    assert!(!answer.message().is_empty());
     assert!(api.fake.saw_nothing());
 }
 
