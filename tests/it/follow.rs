@@ -309,9 +309,10 @@ async fn a_slow_reader_is_cut_off_and_not_buffered() {
     let (lines, closed) = reading.await.unwrap();
     assert_eq!((lines.len(), closed), ((BATCHES * LINES).try_into().unwrap(), done()), "others aren't held up");
 
-    eventually("the slow readers to be cut off", Duration::from_secs(60), async || {
-        let log = stage.deployment.process().stderr();
-        (log.matches("too slow").count() >= 10).then_some(())
+    let process = stage.deployment.process();
+    eventually("the slow readers to be cut off", Duration::from_secs(60), || {
+        let cut_off = process.stderr().matches("too slow").count();
+        std::future::ready((cut_off >= 10).then_some(()))
     })
     .await;
     let grown = peak(&mut stage.deployment) - before;

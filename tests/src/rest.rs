@@ -4,6 +4,7 @@ use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -197,8 +198,9 @@ impl Socket {
     /// # Panics
     /// When nothing comes in time, or something else than JSON in text.
     pub async fn next(&mut self) -> Result<Value, Closed> {
+        let deadline = Instant::now() + SHORT;
         loop {
-            let next = tokio::time::timeout(SHORT, self.stream.next()).await.expect("the socket says something");
+            let next = timeout_at(deadline, self.stream.next()).await.expect("the socket says something");
             match next {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
@@ -254,7 +256,8 @@ impl Rest {
         for (name, value) in given.headers() {
             request.headers_mut().insert(name, value.clone());
         }
-        let (stream, _) = client_async(request, tcp).await.unwrap_or_else(|error| panic!("{}: {error}", given.url()));
+        let opened = timeout(SHORT, client_async(request, tcp)).await.expect("an answer in time");
+        let (stream, _) = opened.unwrap_or_else(|error| panic!("{}: {error}", given.url()));
         Socket { stream }
     }
 
@@ -283,6 +286,7 @@ impl Events {
     /// # Panics
     /// When nothing comes in time.
     pub async fn next(&mut self) -> Option<(String, Value)> {
+        let deadline = Instant::now() + SHORT;
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
@@ -295,7 +299,7 @@ impl Events {
                 let data = data.strip_prefix("data: ").expect("data");
                 return Some((kind, serde_json::from_str(data).expect("JSON in one line")));
             }
-            let chunk = tokio::time::timeout(SHORT, self.response.chunk()).await.expect("the server says something");
+            let chunk = timeout_at(deadline, self.response.chunk()).await.expect("the server says something");
             self.read.push_str(std::str::from_utf8(&chunk.ok()??).expect("text"));
         }
     }

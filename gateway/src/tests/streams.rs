@@ -67,7 +67,10 @@ async fn bad_log_queries() {
         assert_eq!(answer.json()["validations"][0]["field"], field);
     }
     let answer = api.get("/api/v2/workspacebuilds/b/logs?follow").await;
-    assert_eq!((answer.status, &answer.headers["upgrade"]), (StatusCode::UPGRADE_REQUIRED, &"websocket".parse().unwrap()));
+    assert_eq!(
+        (answer.status, &answer.headers["upgrade"]),
+        (StatusCode::UPGRADE_REQUIRED, &"websocket".parse().unwrap())
+    );
     assert!(!answer.message().is_empty());
     assert!(api.fake.saw_nothing());
 }

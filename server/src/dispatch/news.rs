@@ -74,9 +74,12 @@ impl<K, S> Default for Followed<K, S> {
 }
 
 impl<K: Copy + Ord, S: PartialEq> Followed<K, S> {
-    /// Tells where a thing stands from now on; closed when it is gone.
+    /// Tells where a thing stands from now on, at first what is known already; closed when it is gone.
     pub fn follow(&self, key: K) -> watch::Receiver<Option<S>> {
-        let receiver = self.lock().entry(key).or_insert_with(|| watch::Sender::new(None)).subscribe();
+        let mut receiver = self.lock().entry(key).or_insert_with(|| watch::Sender::new(None)).subscribe();
+        if receiver.borrow().is_some() {
+            receiver.mark_changed();
+        }
         self.work.notify_one();
         receiver
     }
@@ -195,7 +198,8 @@ mod tests {
         world.lock().unwrap().1.insert(1, 11);
         tokio::time::timeout(POLL_INTERVAL * 2, one.changed()).await.expect("the poll finds it").unwrap();
         assert_eq!(*one.borrow_and_update(), Some(11));
-        let again = live.follow(1);
+        let mut again = live.follow(1);
+        again.changed().await.expect("what is known is news to it");
         assert_eq!(*again.borrow(), Some(11));
 
         drop((one, again, gone));
