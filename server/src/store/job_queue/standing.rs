@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use sea_orm::{DbErr, QueryResult, Value};
 
 use super::claim::{BUSY, order};
-use super::placeholders;
 use crate::domain::Result;
 use crate::domain::id::{JobId, OrganizationId};
 use crate::domain::job::{Group, Lines, Standing};
 use crate::store::Access;
 use crate::store::error::from_db;
+use crate::store::placeholders;
 
 /// Groups that are looked at; databases bound the parameters of one statement.
 const GROUPS: usize = 5000;
