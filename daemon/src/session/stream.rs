@@ -86,7 +86,7 @@ pub(super) async fn serve(
     };
     check_organization(session, &registered)?;
     tracing::info!(
-        url = session.config.url,
+        url = session.config.server.url,
         organization = registered.organization_name,
         daemon = registered.daemon_id,
         tags = ?registered.tags,
