@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use orgplane_client::{Proxies, address, Remote, Transport as Way};
+use orgplane_client::{Proxies, Remote, Transport as Way, address};
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::user_service_client::UserServiceClient;
 use orgplane_proto::organization::v1::ListUserOrganizationsRequest;

@@ -61,6 +61,18 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Who refuses a certificate says so and closes; our next words then fail before we have heard it.
+    fn last_words<T>(&mut self, cx: &mut Context<'_>, error: io::Error) -> Poll<io::Result<T>> {
+        let mut space = [0; 1];
+        let heard = Pin::new(&mut *self.io).poll_read(cx, &mut ReadBuf::new(&mut space));
+        match heard {
+            Poll::Ready(Err(said)) => self.explain(said),
+            _ => self.explain(error),
+        }
+    }
+}
+
 /// What the first bytes say, if they aren't HTTP/2's.
 fn foreign(first: &[u8], server: &str) -> Option<Fault> {
     if first.starts_with(b"HTTP/1.") {
@@ -94,12 +106,15 @@ impl AsyncWrite for Peer {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match ready!(Pin::new(&mut *self.io).poll_write(cx, buf)) {
             Ok(written) => Poll::Ready(Ok(written)),
-            Err(error) => self.explain(error),
+            Err(error) => self.last_words(cx, error),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(cx)
+        match ready!(Pin::new(&mut *self.io).poll_flush(cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => self.last_words(cx, error),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -115,7 +130,10 @@ impl AsyncWrite for Peer {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)
+        match ready!(Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)) {
+            Ok(written) => Poll::Ready(Ok(written)),
+            Err(error) => self.last_words(cx, error),
+        }
     }
 }
 

@@ -91,7 +91,11 @@ fn unavailable(fault: Fault) -> Status {
 
 /// A failed call as a status that says why.
 fn failure(error: tonic::transport::Error, last: &LastFault) -> Status {
-    let cause = last.get().unwrap_or_else(|| Fault(causes(&error)));
+    // Calls of a connection that ended over it are only said to be canceled.
+    if let Some(fault) = last.get() {
+        return unavailable(fault);
+    }
+    let cause = Fault(causes(&error));
     match Status::try_from_error(Box::new(error)) {
         // The peer, or our own deadline, ended the call and said so.
         Ok(status) if !matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal) => status,

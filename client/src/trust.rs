@@ -113,7 +113,7 @@ fn certificates(flag: &'static str, file: &Path) -> Result<Vec<CertificateDer<'s
 pub(crate) fn meaning(error: &rustls::Error, server: &str) -> Fault {
     use CertificateError as C;
     Fault(match error {
-        rustls::Error::InvalidCertificate(C::UnknownIssuer) => format!(
+        rustls::Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => format!(
             "the certificate of {server} is from an authority that isn't trusted here; name the file of that authority \
              with {CA_FLAG}"
         ),
