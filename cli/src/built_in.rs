@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{self, Engine, LogFormat};
 use crate::error::Usage;
+use crate::forwarded::TrustedProxies;
 use crate::listener::{Connections, Routers};
 use crate::signals::{Signal, Stop};
 
@@ -186,8 +187,8 @@ async fn run(server: Arc<Server>, settings: Settings, access_url: String, told: 
 /// A way to the server for its own daemons only: without TLS, whatever others need, and not before others may come.
 async fn serve(listener: TcpListener, daemons: Router, closed: CancellationToken) {
     let connections = Connections::default();
-    let routers = Routers { grpc: daemons, http: Router::new() };
-    connections.accept(listener, routers, &closed).await;
+    let routers = Routers { grpc: daemons, http: Router::new(), trusted: TrustedProxies::default() };
+    connections.accept(listener, None, routers, &closed).await;
     connections.drain(LAST_CALLS).await;
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use orgplane_client::{Proxies, Remote, Transport as Way, address};
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::user_service_client::UserServiceClient;
 use orgplane_proto::organization::v1::ListUserOrganizationsRequest;
@@ -18,17 +19,16 @@ use orgplane_proto::workspace::v1::workspace_service_client::WorkspaceServiceCli
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
-use crate::args::{Connection, Organization};
+use crate::args::{Connection, Organization, Route};
 use crate::error::Usage;
-use crate::{address, environment, session};
+use crate::{environment, session};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const USER_AGENT: &str = concat!("orgplane/", env!("CARGO_PKG_VERSION"));
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Transport = InterceptedService<Channel, Bearer>;
+type Transport = InterceptedService<Way, Bearer>;
 
 /// Puts the token into each call.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Interceptor for Bearer {
 /// A server and on whose behalf it is called.
 #[derive(Clone)]
 pub(crate) struct Client {
-    channel: Channel,
+    channel: Way,
     bearer: Bearer,
 }
 
@@ -88,25 +88,17 @@ impl Client {
         let token = given.or_else(remembered).ok_or_else(|| {
             anyhow!("sign in with `orgplane login {url}`, or give a token with --token-file or ORGPLANE_SESSION_TOKEN")
         })?;
-        Self::connect(&url, connection.insecure_plaintext, Some(&token)).await
+        Self::connect(&url, connection, Some(&token)).await
     }
 
     /// Connects to a server, with a token or as nobody.
-    pub(crate) async fn connect(url: &str, insecure_plaintext: bool, token: Option<&str>) -> Result<Self> {
-        let uri = address::parse("--url", url)?;
-        address::check_plaintext(&uri, insecure_plaintext)?;
-        let https = uri.scheme_str() == Some("https");
-        let mut endpoint = Endpoint::from(uri)
-            .user_agent(concat!("orgplane/", env!("CARGO_PKG_VERSION")))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .tcp_nodelay(true);
-        if https {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_webpki_roots())?;
-        }
-        let channel = endpoint.connect().await.map_err(|error| {
-            anyhow!("check --url and that the server runs: {url} can't be reached ({})", innermost(&error))
-        })?;
+    pub(crate) async fn connect(url: &str, connection: &Connection, token: Option<&str>) -> Result<Self> {
+        let options = options(url, connection.insecure_plaintext, &connection.route)?;
+        let remote = Remote::new(&options, USER_AGENT, |endpoint| endpoint.timeout(CALL_TIMEOUT))?;
+        let channel = remote
+            .connect()
+            .await
+            .map_err(|error| anyhow!("check --url and that the server runs: {url} can't be reached ({error})"))?;
         Ok(Self { channel, bearer: bearer(token)? })
     }
 
@@ -155,13 +147,29 @@ fn same_server(one: &str, other: &str) -> bool {
     one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
 }
 
-/// What it all came from; tonic's outer errors only say "transport error".
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
+/// There is none before this machine, so what the environment says of them doesn't matter then.
+fn proxies(url: &str) -> Result<Proxies> {
+    let server = address::parse("--url", url).ok();
+    let here = server.is_some_and(|uri| uri.host().is_some_and(address::is_loopback));
+    if here { Ok(Proxies::default()) } else { Ok(Proxies::from_env()?) }
+}
+
+/// The way to a server as flags and environment describe it.
+pub(crate) fn options(url: &str, insecure_plaintext: bool, route: &Route) -> Result<orgplane_client::Options> {
+    let headers = route.headers.iter().filter(|header| !header.trim().is_empty()).map(|header| header.parse());
+    let headers: Result<_, String> = headers.collect();
+    Ok(orgplane_client::Options {
+        url: url.to_owned(),
+        insecure_plaintext,
+        tls: orgplane_client::Tls {
+            ca_file: route.tls_ca_file.clone(),
+            client_cert_file: route.tls_client_cert_file.clone(),
+            client_key_file: route.tls_client_key_file.clone(),
+        },
+        headers: headers.map_err(|rule| Usage::new(format!("--header: {rule}")))?,
+        header_file: route.header_file.clone(),
+        proxies: proxies(url)?,
+    })
 }
 
 #[cfg(test)]
@@ -174,7 +182,11 @@ mod tests {
         let held = tokio::net::TcpSocket::new_v4().unwrap();
         held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = held.local_addr().unwrap();
-        let error = Client::connect(&format!("http://{address}"), false, None).await.err().unwrap().to_string();
+        let error = Client::connect(&format!("http://{address}"), &Connection::default(), None)
+            .await
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains(&address.to_string()) && error.contains("refused"), "{error}");
     }
 

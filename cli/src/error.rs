@@ -28,7 +28,11 @@ impl std::error::Error for Usage {}
 
 /// The exit code of a failure.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.is::<Usage>()) { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.chain().any(|cause| cause.is::<Usage>() || cause.is::<orgplane_client::Setting>()) {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Whether the reader of our output went away, which is no failure (`orgplane … | head`).

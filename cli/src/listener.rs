@@ -1,4 +1,4 @@
-//! One listener for everything: HTTP/1.1 and HTTP/2 without TLS (h2c), gRPC and REST told apart by path.
+//! One listener for everything: HTTP/1.1 and HTTP/2, with TLS or without it (h2c), gRPC and REST told apart by path.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,12 +15,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use orgplane_proto::context::ClientAddress;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+
+use crate::forwarded::TrustedProxies;
+use crate::tls::Certificate;
 
 /// Connections served at a time; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 8192;
@@ -36,12 +40,18 @@ const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 pub(crate) struct Routers {
     pub(crate) grpc: Router,
     pub(crate) http: Router,
+    pub(crate) trusted: TrustedProxies,
 }
 
 impl Routers {
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ClientAddress(peer.ip().to_canonical()));
+        let client = self.trusted.client(peer.ip(), request.headers());
+        let id = self.trusted.request_id(peer.ip(), request.headers());
+        request.extensions_mut().insert(client);
+        if let Some(id) = id {
+            request.extensions_mut().insert(id);
+        }
         request.extensions_mut().insert(ConnectInfo(peer));
         let router = if request.uri().path().starts_with("/orgplane.") { self.grpc } else { self.http };
         router.oneshot(request).await
@@ -57,21 +67,38 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Accepts until told to stop. The listener is closed then; connections live on until [`Self::drain`].
-    pub(crate) async fn accept(&self, listener: TcpListener, routers: Routers, stop: &CancellationToken) {
+    pub(crate) async fn accept(
+        &self,
+        listener: TcpListener,
+        certificate: Option<&Certificate>,
+        routers: Routers,
+        stop: &CancellationToken,
+    ) {
+        let renewal = async {
+            match certificate {
+                Some(certificate) => certificate.renew().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.serve(listener, certificate, routers) => {}
+            () = renewal => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn serve(&self, listener: TcpListener, certificate: Option<&Certificate>, routers: Routers) {
         let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let builder = builder();
         loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = accept(&listener, &free) => accepted,
-            };
-            let Some((stream, peer, permit)) = accepted else { continue };
+            let Some((stream, peer, permit)) = accept(&listener, &free).await else { continue };
+            let tls = certificate.map(Certificate::acceptor);
             let (routers, builder) = (routers.clone(), builder.clone());
             let (watcher, abort) = (self.graceful.watcher(), self.abort.clone());
             tokio::spawn(async move {
                 tokio::select! {
                     () = abort.cancelled() => {}
-                    () = connection(stream, peer, routers, builder, watcher) => {}
+                    () = connection(stream, peer, tls, routers, builder, watcher) => {}
                 }
                 drop(permit);
             });
@@ -119,6 +146,7 @@ fn builder() -> Builder<TokioExecutor> {
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
     routers: Routers,
     builder: Builder<TokioExecutor>,
     watcher: Watcher,
@@ -130,6 +158,21 @@ async fn connection(
     if timeout(PATIENCE, stream.readable()).await.is_err() {
         return;
     }
+    let Some(tls) = tls else { return exchange(stream, peer, routers, builder, watcher).await };
+    match timeout(PATIENCE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => exchange(stream, peer, routers, builder, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS"),
+        Err(_) => {}
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    routers: Routers,
+    builder: Builder<TokioExecutor>,
+    watcher: Watcher,
+) {
     let service = tower::service_fn(move |request| routers.clone().answer(peer, request));
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(served.into_owned()).await {

@@ -2,13 +2,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-mod address;
 mod args;
 mod built_in;
 mod client;
 mod commands;
 mod environment;
 mod error;
+mod forwarded;
 mod listener;
 mod logging;
 mod monitor;
@@ -16,6 +16,7 @@ mod output;
 mod session;
 mod signals;
 mod terminal;
+mod tls;
 
 use std::process::ExitCode;
 

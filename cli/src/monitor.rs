@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::forwarded::TrustedProxies;
 use crate::listener::{Connections, Routers};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -52,7 +53,8 @@ pub(crate) async fn serve<F: Future<Output = ()> + Send>(
     let guard = stop.clone().drop_guard();
     tracing::info!(address = %bound, "metrics are served");
     tokio::spawn(async move {
-        Connections::default().accept(listener, Routers { grpc: Router::new(), http }, &stop).await;
+        let routers = Routers { grpc: Router::new(), http, trusted: TrustedProxies::default() };
+        Connections::default().accept(listener, None, routers, &stop).await;
     });
     Ok(guard)
 }

@@ -158,9 +158,9 @@ impl From<nix::unistd::User> for EngineUser {
 /// All settings of a daemon.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The server's address, such as `https://orgplane.example.com`.
-    pub url: String,
-    /// The server's address as templates are told it; by default `url`.
+    /// The server's address, such as `https://orgplane.example.com`, and the way there.
+    pub server: orgplane_client::Options,
+    /// The server's address as templates are told it; by default the same.
     pub access_url: Option<String>,
     /// The organization's provisioner key.
     pub key: Secret,
@@ -202,7 +202,7 @@ impl Config {
         };
         let args = ["provisioner", "shim", "--dir"].map(OsString::from).to_vec();
         Ok(Self {
-            url: url.into(),
+            server: orgplane_client::Options { url: url.into(), ..Default::default() },
             access_url: None,
             key,
             name: default_name(),
@@ -221,7 +221,7 @@ impl Config {
 
     /// Checks every rule; [`crate::run`] does it too.
     pub fn validate(&self) -> Result<(), Error> {
-        self.endpoint_uri()?;
+        crate::session::check_server(&self.server)?;
         if self.key.expose().is_empty() {
             return Err(rule("key", "must not be empty; create one with `orgplane provisioner keys create`"));
         }
@@ -267,19 +267,6 @@ impl Config {
             return Err(rule("engine-user", rules));
         }
         Ok(())
-    }
-
-    pub(crate) fn endpoint_uri(&self) -> Result<tonic::transport::Uri, Error> {
-        let wrong = || rule("url", format!("{:?} is not of the form http(s)://host[:port]", self.url));
-        let uri: tonic::transport::Uri = self.url.trim_end_matches('/').parse().map_err(|_| wrong())?;
-        let known = matches!(uri.scheme_str(), Some("http" | "https"));
-        if !known || uri.host().is_none_or(str::is_empty) || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(wrong());
-        }
-        if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
-            return Err(rule("url", "must not carry credentials"));
-        }
-        Ok(uri)
     }
 }
 
@@ -341,9 +328,10 @@ mod tests {
     #[test]
     fn each_rule_names_its_field() {
         type Change = fn(&mut Config);
-        let broken: [(&str, Change); 8] = [
-            ("url", |c| c.url = "ftp://x".to_owned()),
-            ("url", |c| c.url = "https://host/path".to_owned()),
+        let broken: [(&str, Change); 9] = [
+            ("url", |c| c.server.url = "http://10.0.0.1".to_owned()),
+            ("url", |c| c.server.url = "ftp://x".to_owned()),
+            ("url", |c| c.server.url = "https://host/path".to_owned()),
             ("key", |c| c.key = Secret::new("  ")),
             ("name", |c| c.name = "has space".to_owned()),
             ("capacity", |c| c.capacity = 0),

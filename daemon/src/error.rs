@@ -59,3 +59,9 @@ impl Error {
         move |source| Self::Io { path, source }
     }
 }
+
+impl From<orgplane_client::Setting> for Error {
+    fn from(setting: orgplane_client::Setting) -> Self {
+        Self::Config { field: setting.flag.trim_start_matches('-'), rule: setting.rule }
+    }
+}

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::fmt;
 use std::task::{Context, Poll};
 
-use futures_util::future::{BoxFuture, ready};
-use tonic::Status;
+use futures_util::future::BoxFuture;
+use http::HeaderValue;
+use orgplane_client::Transport;
+use orgplane_proto::context::{ClientAddress, FORWARDED_FOR, REQUEST_ID, RequestId};
 use tonic::body::Body;
-use tonic::transport::Channel;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt as _};
 
@@ -37,33 +38,24 @@ impl Upstream {
         Self { service: BoxCloneSyncService::new(service) }
     }
 
-    /// Calls a control plane over the network. A peer that can't be reached is `UNAVAILABLE`.
+    /// Calls a control plane over the network, and tells it for whom: it believes that if it trusts the gateway's address.
     #[must_use]
-    pub fn channel(channel: Channel) -> Self {
-        let service = channel.map_err(unreachable).and_then(|response: Response| ready(grpc_only(response)));
+    pub fn remote(control_plane: Transport) -> Self {
+        let service = control_plane.map_request(with_facts).map_err(BoxError::from);
         Self { service: BoxCloneSyncService::new(service) }
     }
 }
 
-/// A proxy's page is no answer, whatever its bytes would decode to.
-fn grpc_only(response: Response) -> Result<Response, BoxError> {
-    let kind = response.headers().get(http::header::CONTENT_TYPE);
-    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
-        return Ok(response);
-    }
-    Err(Status::unavailable(format!("the answer is not gRPC: {} with content type {kind:?}", response.status())).into())
-}
-
-/// A failed connection as a status; its cause stays for the log.
-fn unreachable(error: tonic::transport::Error) -> BoxError {
-    match Status::try_from_error(Box::new(error)) {
-        Ok(status) => status.into(),
-        Err(error) => {
-            let mut status = Status::unavailable("The control plane can't be reached.");
-            status.set_source(error.into());
-            status.into()
+/// Over a socket the trusted facts travel as headers. Callers of the gateway have no part in the headers of its calls.
+fn with_facts(mut request: Request) -> Request {
+    let client = request.extensions().get::<ClientAddress>().map(|client| client.0.to_string());
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.to_string());
+    for (name, fact) in [(FORWARDED_FOR, client), (REQUEST_ID, id)] {
+        if let Some(value) = fact.and_then(|fact| HeaderValue::try_from(fact).ok()) {
+            request.headers_mut().insert(name, value);
         }
     }
+    request
 }
 
 impl fmt::Debug for Upstream {

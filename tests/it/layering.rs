@@ -13,9 +13,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("migrations", &[]),
     ("server", &["orgplane-proto", "orgplane-migrations"]),
-    ("daemon", &["orgplane-proto"]),
-    ("gateway", &["orgplane-proto"]),
-    ("cli", &["orgplane-proto", "orgplane-server", "orgplane-daemon", "orgplane-gateway"]),
+    ("client", &[]),
+    ("daemon", &["orgplane-proto", "orgplane-client"]),
+    ("gateway", &["orgplane-proto", "orgplane-client"]),
+    ("cli", &["orgplane-proto", "orgplane-client", "orgplane-server", "orgplane-daemon", "orgplane-gateway"]),
     ("tests", &["orgplane-proto", "orgplane-migrations"]),
 ];
 
@@ -72,7 +73,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The repository's own folders; builds and editors leave others beside them.
 const FOLDERS: &[&str] =
-    &["proto", "migrations", "server", "daemon", "gateway", "cli", "tests", "deploy", "docs", ".ci"];
+    &["proto", "migrations", "client", "server", "daemon", "gateway", "cli", "tests", "deploy", "docs", ".ci"];
 
 fn all_files() -> Vec<String> {
     let root = root();

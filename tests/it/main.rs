@@ -41,6 +41,7 @@ mod provisioner_keys;
 mod stream;
 mod template_versions;
 mod templates;
+mod tls;
 mod two_servers;
 mod users;
 mod workspaces;

@@ -6,10 +6,12 @@
 
 pub mod archive;
 pub mod binary;
+pub mod certificates;
 pub mod cli;
 pub mod daemon;
 pub mod database;
 pub mod deployment;
+pub mod gateway;
 pub mod grpc;
 pub mod process;
 pub mod rest;
@@ -19,10 +21,12 @@ pub mod world;
 
 pub use archive::Archive;
 pub use binary::binary;
+pub use certificates::Authority;
 pub use cli::Cli;
 pub use daemon::Daemon;
 pub use database::{Database, Databases};
 pub use deployment::{Builder, Deployment};
+pub use gateway::Gateway;
 pub use grpc::Api;
 pub use process::Process;
 pub use rest::{Answer, Rest};

@@ -90,12 +90,31 @@ impl Answer {
     }
 }
 
+/// Talks TLS with the one provider that the product has.
+fn http() -> reqwest::ClientBuilder {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().timeout(crate::LONG).no_proxy()
+}
+
 impl Rest {
     /// Without a token.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        let client = reqwest::Client::builder().timeout(crate::LONG).no_proxy().build().expect("a client");
+        let client = http().build().expect("a client");
         Self { base: base.to_owned(), token: None, client }
+    }
+
+    /// Over TLS, with an authority of the test's own; `http1` offers nothing newer.
+    ///
+    /// # Panics
+    /// When the authority's file is none.
+    #[must_use]
+    pub fn trusting(base: &str, authority: &std::path::Path, http1: bool) -> Self {
+        let pem = std::fs::read(authority).expect("the authority");
+        let mut client = http().tls_certs_only([reqwest::Certificate::from_pem(&pem).expect("a certificate")]);
+        client = if http1 { client.http1_only() } else { client };
+        Self { base: base.to_owned(), token: None, client: client.build().expect("a client") }
     }
 
     /// The same with a token.

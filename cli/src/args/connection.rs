@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Route;
 use crate::environment;
 use crate::output::Format;
 
 /// A server and who calls it.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Connection {
     /// The server's URL, by default the one of the last login [env: ORGPLANE_URL, CODER_URL].
     #[arg(long, value_name = "URL")]
@@ -24,6 +25,8 @@ pub(crate) struct Connection {
     /// Allow http:// beyond this machine, for example to an ingress that ends TLS.
     #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
     pub(crate) insecure_plaintext: bool,
+    #[command(flatten)]
+    pub(crate) route: Route,
 }
 
 impl Connection {

@@ -2,9 +2,12 @@
 
 mod connection;
 mod demo;
+mod gateway;
+mod listen;
 mod login;
 mod organizations;
 mod provisioner;
+mod route;
 mod server;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -12,11 +15,14 @@ use clap_complete::Shell;
 
 pub(crate) use connection::{Connection, Organization, Output};
 pub(crate) use demo::{Demo, Engine};
+pub(crate) use gateway::Gateway;
+pub(crate) use listen::Listen;
 pub(crate) use login::Login;
 pub(crate) use organizations::Organizations;
 pub(crate) use provisioner::{
     CreateKey, DaemonState, DeleteKey, Keys, List, ListKeys, Provisioner, Provisionerd, Start,
 };
+pub(crate) use route::Route;
 pub(crate) use server::{BuiltIn, Server, Timing};
 
 const EXAMPLES: &str = "\
@@ -67,6 +73,8 @@ impl LogFormat {
 pub(crate) enum Command {
     /// Run the control plane: gRPC and REST on one address.
     Server(Box<Server>),
+    /// Run the REST gateway alone, before a control plane elsewhere.
+    Gateway(Box<Gateway>),
     /// Run provisioner daemons, and manage their keys.
     #[command(visible_alias = "provisioners", subcommand)]
     Provisioner(Provisioner),
@@ -94,6 +102,7 @@ impl Command {
     pub(crate) fn log(&self) -> Option<&Log> {
         match self {
             Self::Server(args) => Some(&args.log),
+            Self::Gateway(args) => Some(&args.log),
             Self::Provisioner(Provisioner::Start(args)) | Self::Provisionerd(Provisionerd::Start(args)) => {
                 Some(&args.log)
             }
@@ -134,6 +143,9 @@ mod tests {
             "orgplane org create data-platform",
             "orgplane organization create data-platform --display-name Data",
             "orgplane server --http-address 127.0.0.1:0 --provisioner-daemons 0 --lease 3s --apply-lost-after 1m",
+            "orgplane server --tls-cert-file c --tls-key-file k --grpc-address 127.0.0.1:0 --tls-client-ca-file ca",
+            "orgplane server --trusted-proxies 10.0.0.0/8,::1",
+            "orgplane gateway --server-url https://x --header A=b --header C=d --tls-ca-file ca",
             "orgplane login http://127.0.0.1:3000 --first-user-username ada --first-user-email ada@example.com",
             "orgplane demo --exit --engine echo",
             "orgplane completion bash",
@@ -155,6 +167,10 @@ mod tests {
             ("orgplane demo --http-address 10.0.0.1:3000", "loopback"),
             ("orgplane demo --http-address localhost:3000", "127.0.0.1:PORT"),
             ("orgplane org ls --token a --token-file b", "cannot be used"),
+            ("orgplane server --tls-cert-file c", "--tls-key-file"),
+            ("orgplane server --tls-client-ca-file c", "--grpc-address"),
+            ("orgplane server --trusted-proxies 10.0.0.0/33", "--trusted-proxies"),
+            ("orgplane gateway", "--server-url"),
             ("orgplane server --lease 3parsecs", "--lease"),
             ("orgplane provisioner start --key a --key-file b", "cannot be used"),
         ] {
@@ -165,7 +181,11 @@ mod tests {
 
     #[test]
     fn secrets_are_not_in_debug_output() {
-        for line in ["orgplane provisioner start --key orgp_secret", "orgplane organizations list --token secret"] {
+        for line in [
+            "orgplane provisioner start --key orgp_secret",
+            "orgplane organizations list --token secret",
+            "orgplane org ls --header X-A=secret",
+        ] {
             let shown = format!("{:?}", parse(line).unwrap());
             assert!(!shown.contains("secret"), "{shown}");
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Connection, Engine, Log, Organization, Output};
+use super::{Connection, Engine, Log, Organization, Output, Route};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Provisioner {
@@ -38,6 +38,8 @@ const START_EXAMPLES: &str = "\
 Examples:
   orgplane provisioner start --url https://orgplane.example.com --key-file cluster.key
   ORGPLANE_URL=http://127.0.0.1:3000 ORGPLANE_PROVISIONER_DAEMON_KEY=orgp_… orgplane provisioner start --capacity 4
+  HTTPS_PROXY=http://user:password@proxy.internal:3128 orgplane provisioner start --url https://orgplane.example.com \\
+    --tls-ca-file company-ca.pem --header-file access.headers --key-file cluster.key
 
 SIGTERM and SIGINT end it: it takes no more jobs and hands in what it has.";
 
@@ -96,6 +98,8 @@ pub(crate) struct Start {
     /// Allow http:// beyond this machine, for example to an ingress that ends TLS.
     #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
     pub(crate) insecure_plaintext: bool,
+    #[command(flatten)]
+    pub(crate) route: Route,
     #[command(flatten)]
     pub(crate) log: Log,
 }

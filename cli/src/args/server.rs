@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Engine, Log};
+use super::{Engine, Listen, Log};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +16,10 @@ Examples:
   ORGPLANE_DATABASE_URL=postgres://orgplane@db/orgplane orgplane server --data-dir /var/lib/orgplane
   orgplane server --http-address 0.0.0.0:3000 --insecure-plaintext --access-url https://orgplane.example.com
                                                             Behind an ingress that ends TLS
+  orgplane server --http-address 0.0.0.0:443 --tls-cert-file orgplane.pem --tls-key-file orgplane.key
+  orgplane server --http-address 0.0.0.0:443 --tls-cert-file orgplane.pem --tls-key-file orgplane.key \\
+    --grpc-address 0.0.0.0:8443 --tls-client-ca-file daemons-ca.pem
+                                                            gRPC for those who have a client certificate only
 
 It prints one line on stdout when it is ready. /healthz says that it lives, /readyz that it can serve.
 Tests may set ORGPLANE_RECORD_EXCHANGES to a file that gets every REST exchange, secrets included.";
@@ -23,17 +27,18 @@ Tests may set ORGPLANE_RECORD_EXCHANGES to a file that gets every REST exchange,
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Server {
-    /// Where REST and gRPC are served; port 0 is a free one.
-    #[arg(long, env = "ORGPLANE_HTTP_ADDRESS", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
-    pub(crate) http_address: SocketAddr,
+    #[command(flatten)]
+    pub(crate) listen: Listen,
     /// Where /metrics is served, without TLS and credentials; by default nowhere. It names organizations and tags: let nobody
     /// reach it who may not know them.
     #[arg(long, env = "ORGPLANE_METRICS_ADDRESS", value_name = "ADDRESS")]
     pub(crate) metrics_address: Option<SocketAddr>,
-    /// The URL at which people and programs reach the server, when something in front of it ends TLS: with https, session
-    /// cookies are for https only, and so are this site's own pages. Templates are told it [env: ORGPLANE_ACCESS_URL, CODER_ACCESS_URL].
-    #[arg(long, value_name = "URL")]
-    pub(crate) access_url: Option<String>,
+    /// Serve gRPC at an address of its own, and there only.
+    #[arg(long, env = "ORGPLANE_GRPC_ADDRESS", value_name = "ADDRESS")]
+    pub(crate) grpc_address: Option<SocketAddr>,
+    /// Take gRPC calls only from clients that show a certificate of the authorities in this PEM file.
+    #[arg(long, env = "ORGPLANE_TLS_CLIENT_CA_FILE", requires_all = ["grpc_address", "tls_cert_file"], value_name = "FILE")]
+    pub(crate) tls_client_ca_file: Option<PathBuf>,
     /// sqlite:///absolute/file.db or postgres://user@host/database; by default orgplane.db in the data folder. A password
     /// on a command line can be read by other users of this machine: prefer the environment
     /// [env: ORGPLANE_DATABASE_URL].
@@ -49,9 +54,6 @@ pub(crate) struct Server {
     /// The key that seals sensitive columns; by default sealing.key in the data folder, made when it isn't there.
     #[arg(long, env = "ORGPLANE_SEALING_KEY_FILE", value_name = "FILE")]
     pub(crate) sealing_key_file: Option<PathBuf>,
-    /// Serve without TLS beyond this machine, for example behind an ingress that ends TLS.
-    #[arg(long, env = "ORGPLANE_INSECURE_PLAINTEXT")]
-    pub(crate) insecure_plaintext: bool,
     /// A file that gets every REST exchange, secrets included; for tests.
     #[arg(long, env = "ORGPLANE_RECORD_EXCHANGES", hide = true, value_name = "FILE")]
     pub(crate) record_exchanges: Option<PathBuf>,
@@ -65,7 +67,7 @@ pub(crate) struct Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("http_address", &self.http_address).finish_non_exhaustive()
+        f.debug_struct("Server").field("http_address", &self.listen.http_address).finish_non_exhaustive()
     }
 }
 

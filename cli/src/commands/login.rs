@@ -17,7 +17,7 @@ pub(crate) async fn run(args: Login) -> Result<()> {
     let url = args.server.clone().or_else(|| args.connection.server());
     let url = url.ok_or_else(|| Usage::new("name the server: orgplane login <url>"))?;
     let url = url.trim_end_matches('/').to_owned();
-    let client = Client::connect(&url, args.connection.insecure_plaintext, None).await?;
+    let client = Client::connect(&url, &args.connection, None).await?;
     let token = match session::given(&args.connection)? {
         Some(token) => token,
         None => with_password(&client, &args).await?,

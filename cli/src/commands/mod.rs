@@ -2,6 +2,8 @@
 
 mod completion;
 mod demo;
+mod front;
+mod gateway;
 mod login;
 mod organizations;
 mod provisioner;
@@ -39,6 +41,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 async fn with_runtime(command: Command) -> Result<ExitCode> {
     match command {
         Command::Server(args) => server::run(*args).await?,
+        Command::Gateway(args) => gateway::run(*args).await?,
         Command::Provisioner(Provisioner::Start(args)) | Command::Provisionerd(Provisionerd::Start(args)) => {
             provisioner::start::run(*args).await?;
         }
@@ -57,4 +60,9 @@ async fn with_runtime(command: Command) -> Result<ExitCode> {
         Command::Provisioner(Provisioner::Shim { .. }) | Command::Completion { .. } | Command::Version(_) => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where gRPC isn't served: its clients are told so in their own terms.
+fn no_grpc(sentence: &'static str) -> axum::Router {
+    axum::Router::new().fallback(async move || tonic::Status::unimplemented(sentence).into_http::<axum::body::Body>())
 }

@@ -9,21 +9,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use axum::routing::get;
-use http::StatusCode;
 use orgplane_gateway::Upstream;
 use orgplane_server::options::{DatabaseUrl, Provisioners};
 use orgplane_server::{Options, Server};
-use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::front;
 use crate::args::{self, Timing};
 use crate::built_in::{BuiltIn, Settings};
 use crate::error::Usage;
 use crate::listener::{Connections, Routers};
 use crate::signals::Stop;
-use crate::{address, environment, monitor, output};
+use crate::tls::{Certificate, Files};
+use crate::{environment, monitor, output};
 
 /// From the end of the built-in daemons to the exit, at most.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -33,15 +32,18 @@ const MAX_HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(args: args::Server) -> Result<()> {
     let options = options(&args)?;
-    let access_url = access_url(&args)?;
-    let https = access_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+    let https = front::is_https(&args.listen)?;
+    let access_url = front::access_url(&args.listen)?;
+    let certificate = front::certificate(&args.listen)?;
+    let grpc_certificate = grpc_certificate(&args)?;
     let built_in = Settings::new(&args.built_in, &args.log, &options.data_dir)?;
     create_private(&options.data_dir)?;
     let mut stop = Stop::catch()?;
-    let listener = TcpListener::bind(args.http_address).await.with_context(|| {
-        format!("can't listen on {}; choose another address with --http-address", args.http_address)
-    })?;
-    let bound = listener.local_addr()?;
+    let (listener, url) = front::bind("--http-address", args.listen.http_address, certificate.is_some()).await?;
+    let grpc_listener = match args.grpc_address {
+        Some(address) => Some(front::bind("--grpc-address", address, certificate.is_some()).await?),
+        None => None,
+    };
     let server = tokio::select! {
         server = Server::start(&options) => Arc::new(server.context("can't start the server")?),
         _ = stop.received() => return Ok(()),
@@ -57,12 +59,13 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
         None => None,
     };
     let rest = orgplane_gateway::router(Upstream::in_process(grpc.clone()), gateway);
-    let http = probes(&server, &stopping).fallback_service(rest);
+    let probes = probes(&server, &stopping);
+    let http = probes.clone().fallback_service(rest);
+    let trusted = args.listen.trusted_proxies;
 
     let connections = Connections::default();
-    output::line(&format!("Orgplane is ready at http://{bound}"))?;
-    let access_url = access_url.unwrap_or_else(|| format!("http://{bound}"));
-    let built_in = BuiltIn::start(server.clone(), built_in, access_url);
+    output::line(&format!("Orgplane is ready at {url}"))?;
+    let built_in = BuiltIn::start(server.clone(), built_in, access_url.unwrap_or(url));
     let until_stopped = async {
         let first = stop.received().await;
         tracing::info!("stopping");
@@ -71,7 +74,21 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
         built_in.end(first, &mut stop).await;
         draining.cancel();
     };
-    tokio::join!(connections.accept(listener, Routers { grpc, http }, &draining), until_stopped);
+    let serving = async {
+        let Some((grpc_listener, grpc_url)) = grpc_listener else {
+            let routers = Routers { grpc, http, trusted };
+            return connections.accept(listener, certificate.as_ref(), routers, &draining).await;
+        };
+        tracing::info!(url = grpc_url, "gRPC is served at an address of its own");
+        let no_grpc = super::no_grpc("gRPC is served at another address: see --grpc-address of the server");
+        let rest = Routers { grpc: no_grpc, http, trusted: trusted.clone() };
+        let calls = Routers { grpc, http: probes, trusted };
+        tokio::join!(
+            connections.accept(listener, certificate.as_ref(), rest, &draining),
+            connections.accept(grpc_listener, grpc_certificate.as_ref(), calls, &draining),
+        );
+    };
+    tokio::join!(serving, until_stopped);
     let deadline = Instant::now() + SHUTDOWN;
     // First the server, which sends daemons and followers away: their streams would keep the connections open.
     let (stopped, ()) = tokio::join!(timeout(SHUTDOWN, server.stop()), live.close(SHUTDOWN));
@@ -96,23 +113,29 @@ async fn metrics(address: SocketAddr, server: &Arc<Server>, gateway: &orgplane_g
 }
 
 /// Alive, and ready to serve.
-fn probes(server: &Arc<Server>, stopping: &CancellationToken) -> Router {
-    let (server, stopping) = (server.clone(), stopping.clone());
-    let ready = async move || {
-        if stopping.is_cancelled() {
-            return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
+fn probes(server: &Arc<Server>, draining: &CancellationToken) -> Router {
+    let server = server.clone();
+    front::probes(draining, move || {
+        let server = server.clone();
+        async move {
+            let ready = timeout(READY_CHECK, server.ready()).await;
+            ready.is_ok_and(|ready| ready.is_ok()).then_some(()).ok_or("the database doesn't answer")
         }
-        match timeout(READY_CHECK, server.ready()).await {
-            Ok(Ok(())) => (StatusCode::OK, "OK"),
-            Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database doesn't answer"),
-        }
-    };
-    Router::new().route("/healthz", get(async || "OK")).route("/readyz", get(ready))
+    })
+}
+
+/// The same certificate, and who may connect.
+fn grpc_certificate(args: &args::Server) -> Result<Option<Certificate>> {
+    let files = front::files(&args.listen).filter(|_| args.grpc_address.is_some());
+    files.map(|files| Certificate::load(Files { client_ca: args.tls_client_ca_file.clone(), ..files })).transpose()
 }
 
 /// Everything that can be wrong with the settings is found here, before anything binds.
 fn options(args: &args::Server) -> Result<Options> {
-    check_address(args.http_address, args.insecure_plaintext)?;
+    front::check_address("--http-address", args.listen.http_address, &args.listen)?;
+    if let Some(address) = args.grpc_address {
+        front::check_address("--grpc-address", address, &args.listen)?;
+    }
     check_timing(&args.timing)?;
     let data_dir = match &args.data_dir {
         Some(dir) => std::path::absolute(dir).context("--data-dir: not a path")?,
@@ -120,7 +143,7 @@ fn options(args: &args::Server) -> Result<Options> {
             .ok_or_else(|| Usage::new("give --data-dir: neither HOME nor XDG_DATA_HOME is set"))?,
     };
     Ok(Options {
-        http_address: args.http_address,
+        http_address: args.listen.http_address,
         database_url: database_url(args, &data_dir)?,
         database_listen_url: database_listen_url(args)?,
         sealing_key_file: args.sealing_key_file.clone(),
@@ -133,28 +156,11 @@ fn options(args: &args::Server) -> Result<Options> {
             poll_interval: args.timing.poll_interval,
             log_limit: args.timing.job_log_limit,
             job_time_limit: args.timing.job_timeout,
-            server_url: access_url(args)?.map(|url| url.trim_end_matches('/').to_owned()).unwrap_or_default(),
+            server_url: front::access_url(&args.listen)?.unwrap_or_default(),
             ..Provisioners::default()
         },
         data_dir,
     })
-}
-
-/// Where clients reach the server, when something in front of it ends TLS.
-fn access_url(args: &args::Server) -> Result<Option<String>> {
-    let url = args.access_url.clone().or_else(|| environment::first(environment::ACCESS_URL));
-    url.map(|url| Ok(address::parse("--access-url", &url)?.to_string())).transpose()
-}
-
-fn check_address(address: SocketAddr, insecure_plaintext: bool) -> Result<()> {
-    if address.ip().is_loopback() || insecure_plaintext {
-        return Ok(());
-    }
-    Err(Usage::new(format!(
-        "add --insecure-plaintext if something in front of the server ends TLS: {address} would serve unencrypted to the \
-         network"
-    ))
-    .into())
 }
 
 fn check_timing(timing: &Timing) -> Result<()> {
@@ -291,14 +297,14 @@ mod tests {
             let Command::Server(args) = Args::try_parse_from(line.split_whitespace()).unwrap().command else {
                 panic!()
             };
-            access_url(&args).map(|url| url.is_some_and(|url| url.starts_with("https:")))
+            front::is_https(&args.listen)
         };
         assert!(https("--access-url https://orgplane.example.com").unwrap());
         assert!(https("--access-url https://orgplane.example.com:8443/").unwrap());
         assert!(!https("--access-url http://orgplane.example.com").unwrap());
         for bad in ["orgplane.example.com", "ftp://x", "https://", "https://x/path", "https://u:secret@x"] {
             let error = https(&format!("--access-url {bad}")).unwrap_err();
-            assert!(error.is::<Usage>(), "{bad}");
+            assert!(error.is::<orgplane_client::Setting>(), "{bad}");
             assert!(error.to_string().contains("--access-url") && !error.to_string().contains("secret"), "{error}");
         }
     }

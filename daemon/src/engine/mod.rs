@@ -55,7 +55,7 @@ impl Host {
             apply_grace: config.intervals.apply_grace,
             terraform,
             echo,
-            server_url: config.access_url.clone().unwrap_or_else(|| config.url.clone()),
+            server_url: config.access_url.clone().unwrap_or_else(|| config.server.url.clone()),
             users: (!config.engine_users.is_empty()).then(|| Users::new(&config.engine_users)),
         })
     }

@@ -2,23 +2,24 @@
 
 use std::time::Duration;
 
+use orgplane_client::{Remote, Transport, causes};
 use orgplane_proto::provisioner::v1::provisioner_daemon_service_client::ProvisionerDaemonServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
 use crate::config::Secret;
 use crate::{Config, Error};
 
+const USER_AGENT: &str = concat!("orgplane-daemon/", env!("CARGO_PKG_VERSION"));
 /// Nothing over 1 MiB goes on the stream; chunks of bytes are smaller still.
 const MAX_MESSAGE: usize = 1024 * 1024;
 /// For the socket and what comes before the first call on it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 /// Calls with the key.
-pub(crate) type Client = ProvisionerDaemonServiceClient<InterceptedService<Channel, Bearer>>;
+pub(crate) type Client = ProvisionerDaemonServiceClient<InterceptedService<Transport, Bearer>>;
 
 /// Adds the key to each call.
 #[derive(Clone)]
@@ -47,62 +48,41 @@ impl Interceptor for Bearer {
     }
 }
 
+/// Whether the settings of the way to the server are good.
+pub(crate) fn check(server: &orgplane_client::Options) -> Result<(), Error> {
+    Ok(Remote::new(server, USER_AGENT, |endpoint| endpoint).map(|_| ())?)
+}
+
 /// Where and how to connect.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    endpoint: Endpoint,
+    remote: Remote,
     bearer: Bearer,
 }
 
 impl Connector {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let uri = config.endpoint_uri()?;
-        let wrong = |e: tonic::transport::Error| Error::Config { field: "url", rule: causes(&e) };
-        let https = uri.scheme_str() == Some("https");
-        let mut endpoint = Endpoint::from(uri)
-            .user_agent(concat!("orgplane-daemon/", env!("CARGO_PKG_VERSION")))
-            .map_err(wrong)?
-            .connect_timeout(Duration::from_secs(10))
-            .http2_keep_alive_interval(Duration::from_secs(5))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .http2_adaptive_window(true)
-            .tcp_nodelay(true);
-        if https {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_webpki_roots()).map_err(wrong)?;
-        }
-        Ok(Self { endpoint, bearer: Bearer::new(&config.key)? })
+        let remote = Remote::new(&config.server, USER_AGENT, |endpoint| {
+            endpoint
+                .http2_keep_alive_interval(Duration::from_secs(5))
+                .keep_alive_timeout(Duration::from_secs(10))
+                .keep_alive_while_idle(true)
+                .http2_adaptive_window(true)
+        })?;
+        Ok(Self { remote, bearer: Bearer::new(&config.key)? })
     }
 
     /// A client on a fresh connection.
     pub(crate) async fn connect(&self) -> Result<Client, String> {
-        let connecting = tokio::time::timeout(CONNECT_LIMIT, self.endpoint.connect());
-        let channel = connecting.await.map_err(|_| "no answer".to_owned())?.map_err(|e| causes(&e))?;
-        let client = ProvisionerDaemonServiceClient::with_interceptor(channel, self.bearer.clone());
+        let connecting = tokio::time::timeout(CONNECT_LIMIT, self.remote.connect());
+        let transport = connecting.await.map_err(|_| "no answer".to_owned())?.map_err(|e| e.to_string())?;
+        let client = ProvisionerDaemonServiceClient::with_interceptor(transport, self.bearer.clone());
         Ok(client.max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE))
     }
 }
 
-/// An error with all that caused it, each said once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
-}
-
 /// What a status means that ended, or prevented, a stream: `Ok` is a cause that may pass.
 pub(crate) fn judge(status: &Status, registered: bool, config: &Config) -> Result<String, Error> {
-    if let Some(http) = status.message().strip_prefix("grpc-status header missing, mapped from HTTP status code ") {
-        // A proxy's answer says nothing about the key, whatever its number.
-        return Ok(format!("the answer isn't gRPC but HTTP {http}; is {} the server's address?", config.url));
-    }
     let said = if status.message().is_empty() { status.code().description() } else { status.message() };
     match status.code() {
         Code::Unauthenticated => Err(Error::KeyRejected(said.to_owned())),
@@ -127,8 +107,6 @@ mod tests {
     #[test]
     fn only_the_server_itself_can_reject_the_key() {
         let config = Config::new("http://127.0.0.1:1", Secret::new("k")).unwrap();
-        let proxy = Status::unauthenticated("grpc-status header missing, mapped from HTTP status code 401");
-        assert!(judge(&proxy, false, &config).unwrap().contains("HTTP 401"));
         let server = Status::unauthenticated("the key was deleted");
         let error = judge(&server, true, &config).unwrap_err();
         assert!(matches!(&error, Error::KeyRejected(why) if why == "the key was deleted"), "{error}");

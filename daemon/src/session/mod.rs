@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use self::bytes::Way;
 use self::connect::Connector;
+pub(crate) use self::connect::check as check_server;
 use self::jobs::Jobs;
 use self::stream::End;
 use crate::engine::Host;
@@ -143,7 +144,7 @@ impl Session {
             if cause == last_cause {
                 tracing::debug!(cause, ?wait, "not connected");
             } else {
-                tracing::warn!(url = self.config.url, cause, "not connected; trying again");
+                tracing::warn!(url = self.config.server.url, cause, "not connected; trying again");
                 last_cause = cause;
             }
             tokio::select! {

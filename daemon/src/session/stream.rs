@@ -87,7 +87,7 @@ pub(super) async fn serve(
     check_organization(session, &registered)?;
     tracing::info!(
         name = session.config.name,
-        url = session.config.url,
+        url = session.config.server.url,
         organization = registered.organization_name,
         daemon = registered.daemon_id,
         tags = ?registered.tags,

@@ -266,7 +266,7 @@ async fn an_answer_that_isnt_grpc_is_tried_again() {
     let server = Server::start().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = server.config(EngineKind::Echo);
-    config.url = format!("http://{}", listener.local_addr().unwrap());
+    config.server.url = format!("http://{}", listener.local_addr().unwrap());
     let (stop, daemon) = server.daemon_with(config);
     for _ in 0..3 {
         let (mut socket, _) = tokio::time::timeout(Duration::from_secs(30), listener.accept()).await.unwrap().unwrap();

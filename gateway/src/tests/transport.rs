@@ -2,21 +2,22 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, StatusCode};
+use orgplane_client::{Remote, Transport};
 use orgplane_proto::organization::v1::organization_service_client::OrganizationServiceClient;
 use orgplane_proto::organization::v1::{GetOrganizationRequest, Organization, UpdateOrganizationRequest};
-use tonic::transport::{Channel, Endpoint};
 
 use super::fake::Fake;
 use super::{Api, call};
 use crate::{Options, Upstream, router};
 
-fn channel(address: std::net::SocketAddr) -> Channel {
-    Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+fn channel(address: std::net::SocketAddr) -> Transport {
+    let options = orgplane_client::Options { url: format!("http://{address}"), ..Default::default() };
+    Remote::new(&options, "test", |endpoint| endpoint).unwrap().connect_lazy().unwrap()
 }
 
-fn over(channel: Channel, fake: Fake, timeout: Duration) -> Api {
+fn over(channel: Transport, fake: Fake, timeout: Duration) -> Api {
     let options = Options { timeout, ..Options::default() };
-    Api { fake, router: router(Upstream::channel(channel), options) }
+    Api { fake, router: router(Upstream::remote(channel), options) }
 }
 
 #[tokio::test]
@@ -33,7 +34,8 @@ async fn over_the_network() {
     assert_eq!(answer.status, StatusCode::OK);
     let seen = api.fake.seen();
     assert_eq!(seen.metadata.get("authorization").unwrap(), "Bearer t");
-    assert_eq!((seen.address, seen.request_id), (None, None), "they are facts of this process");
+    assert_eq!((seen.address, seen.request_id), (None, None), "as extensions they are facts of this process");
+    assert_eq!(seen.metadata.get("x-request-id").unwrap(), answer.headers["x-coder-request-id"].to_str().unwrap());
     assert_eq!(seen.message::<UpdateOrganizationRequest>().icon.as_deref(), Some("i"));
 
     let hasty = over(channel(address), api.fake.clone(), Duration::from_millis(50));

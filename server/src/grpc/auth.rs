@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use orgplane_proto::PUBLIC_METHODS;
-use orgplane_proto::context::{ClientAddress, RequestId};
+use orgplane_proto::context::{ClientAddress, REQUEST_ID, RequestId};
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -21,8 +21,6 @@ use super::{deadline, status};
 use crate::domain::error::Credential;
 use crate::domain::{Error, Result};
 use crate::service::{Actor, Caller, Service};
-
-const REQUEST_ID: &str = "x-request-id";
 
 /// What daemons call with their key. Everything else is for users.
 pub(super) const DAEMON_METHODS: &[&str] = &[
@@ -104,7 +102,7 @@ fn bearer(headers: &HeaderMap, missing: Credential, malformed: Credential) -> Re
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(malformed()) }
 }
 
-/// The one that the gateway of this process gave, else a fresh one: what a peer writes into its metadata names no request
+/// The one that the gateway of this process or a trusted peer gave, else a fresh one: what a peer writes into its metadata names no request
 /// in our logs.
 fn request_id(extensions: &http::Extensions) -> Uuid {
     extensions.get::<RequestId>().map_or_else(Uuid::now_v7, |id| id.0)

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::follow::{self, Job};
 use super::{http, template};
-use crate::args::Engine;
+use crate::args::{Connection, Engine};
 use crate::client::Client;
 use crate::output::{self, progress};
 
@@ -52,7 +52,7 @@ impl Story {
     /// Creates the first user and signs in.
     pub(crate) async fn begin(url: &str, engine: Engine, account: &Account) -> Result<Self> {
         progress(&format!("==> Creating the first user, {}", account.email));
-        let nobody = Client::connect(url, false, None).await?;
+        let nobody = Client::connect(url, &Connection::default(), None).await?;
         let first = CreateFirstUserRequest {
             email: account.email.to_owned(),
             username: "demo".to_owned(),

@@ -19,15 +19,16 @@ use tokio_util::sync::DropGuard;
 use crate::args::Start;
 use crate::error::Usage;
 use crate::signals::Signal;
-use crate::{address, environment, monitor, signals};
+use crate::{client, environment, monitor, signals};
 
 pub(crate) async fn run(args: Start) -> Result<()> {
     let url = args.url.clone().or_else(|| environment::first(environment::URL));
     let url = url.ok_or_else(|| Usage::new("name the server with --url or ORGPLANE_URL"))?;
-    address::check_plaintext(&address::parse("--url", &url)?, args.insecure_plaintext)?;
+    let server = client::options(&url, args.insecure_plaintext, &args.route)?;
     let key = key(&args)?;
 
     let mut config = Config::new(url, key)?;
+    config.server = server;
     if let Some(name) = args.name.or_else(|| environment::first(environment::DAEMON_NAME)) {
         config.name = name;
     }

@@ -2,39 +2,51 @@
 
 use std::net::IpAddr;
 
-use anyhow::Result;
 use http::Uri;
 
-use crate::error::Usage;
+use crate::Setting;
 
 /// Parses a server's URL, given by a flag: `http(s)://host[:port]`, nothing behind it.
-pub(crate) fn parse(flag: &str, url: &str) -> Result<Uri> {
-    let wrong = |rule: &str| Usage::new(format!("{flag}: {url:?} {rule}; give it as http(s)://host[:port]"));
+///
+/// # Errors
+/// When it isn't one; credentials in it aren't repeated.
+pub fn parse(flag: &'static str, url: &str) -> Result<Uri, Setting> {
+    if url.contains('@') {
+        return Err(Setting::new(flag, "must not carry credentials"));
+    }
+    let wrong = |rule: &str| Setting::new(flag, format!("{url:?} {rule}; give it as http(s)://host[:port]"));
     let uri: Uri = url.trim_end_matches('/').parse().map_err(|_| wrong("is not a URL"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(wrong("doesn't begin with http:// or https://").into());
+        return Err(wrong("doesn't begin with http:// or https://"));
     }
     if uri.host().is_none_or(str::is_empty) || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(wrong("has more or less than a host and a port").into());
-    }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(Usage::new(format!("{flag}: must not carry credentials")).into());
+        return Err(wrong("has more or less than a host and a port"));
     }
     Ok(uri)
 }
 
 /// Refuses an `http://` URL beyond loopback unless the operator allows it.
-pub(crate) fn check_plaintext(uri: &Uri, insecure_plaintext: bool) -> Result<()> {
-    if uri.scheme_str() == Some("https") || insecure_plaintext || uri.host().is_some_and(is_loopback) {
+///
+/// # Errors
+/// Says what to do instead.
+pub fn check_plaintext(uri: &Uri, insecure_plaintext: bool) -> Result<(), Setting> {
+    if is_https(uri) || insecure_plaintext || uri.host().is_some_and(is_loopback) {
         return Ok(());
     }
-    Err(Usage::new(format!(
-        "use https, or add --insecure-plaintext: {uri} would send credentials unencrypted over the network"
-    ))
-    .into())
+    let rule =
+        format!("use https, or add --insecure-plaintext: {uri} would send credentials unencrypted over the network");
+    Err(Setting::new("--url", rule))
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether TLS is spoken there.
+#[must_use]
+pub fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
+}
+
+/// Whether a URL's host is this machine.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -50,19 +62,19 @@ mod tests {
         }
         for url in ["http://10.0.0.1:3000", "http://example.com/", "http://localhost.example.com", "http://[2001::1]"] {
             let uri = parse("--url", url).unwrap();
-            assert!(check_plaintext(&uri, false).is_err(), "{url}");
+            let error = check_plaintext(&uri, false).unwrap_err().to_string();
+            assert!(error.contains("--insecure-plaintext") && error.contains("https"), "{error}");
             check_plaintext(&uri, true).unwrap();
         }
     }
 
     #[test]
-    fn malformed_urls_are_usage_errors() {
+    fn malformed_urls_are_named() {
         for url in
             ["", "example.com", "ftp://x", "http://", "http://x/path", "http://x?y=1", "http://u:p@x", "http://a b"]
         {
-            let error = parse("--url", url).unwrap_err();
-            assert!(error.downcast_ref::<Usage>().is_some(), "{url}");
-            assert!(!error.to_string().contains(":p@"), "{error}");
+            let error = parse("--url", url).unwrap_err().to_string();
+            assert!(error.starts_with("--url: ") && !error.contains(":p@"), "{error}");
         }
     }
 }
