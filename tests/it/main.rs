@@ -23,6 +23,7 @@ mod builds;
 mod built_in_daemons;
 mod cancels;
 mod cli;
+mod commands;
 mod daemon;
 mod demo;
 mod dry_runs;
