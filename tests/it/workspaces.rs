@@ -109,7 +109,7 @@ async fn workspaces_are_listed_by_a_search(database: Databases) {
     let newer = owner.imported(&text(&newer, "id"), LONG).await;
     let (ada, ada_id) = owner.user("ada", &[&organization]).await;
     let (bob, _) = owner.user("bob", &[&organization]).await;
-    let (stranger, _) = owner.user("stranger", &[]).await;
+    let (stranger, _) = owner.user("stranger", &[&owner.organization("elsewhere").await]).await;
     for name in ["Beta", "alpha", "gone"] {
         let workspace = ada.workspace(name, &template).await;
         ada.built(&text(&workspace["latest_build"], "id"), LONG).await;

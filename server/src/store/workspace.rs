@@ -1,9 +1,9 @@
 //! Workspaces.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, IntoColumnRef};
 use sea_orm::{
     ActiveEnum as _, ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, Iterable as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
 
 use super::entity::workspace::{Column, Entity, Model};
@@ -149,16 +149,18 @@ fn condition(filter: &Filter) -> Condition {
         None => {}
         Some(Owner::Id(id)) => all = all.add(Column::OwnerId.eq(*id)),
         Some(Owner::Username(name)) => {
-            let users = "workspace.owner_id IN (SELECT u.id FROM user_account u WHERE lower(u.username) = $1)";
-            all = all.add(Expr::cust_with_values(users, [name.to_lowercase()]));
+            use super::entity::user_account::{Column as User, Entity as Users};
+            let users = Users::find().select_only().column(User::Id).filter(is_named(User::Username, name));
+            all = all.add(Column::OwnerId.in_subquery(users.into_query()));
         }
     }
     if let Some(organization) = organization {
         all = all.add(Column::OrganizationId.eq(*organization));
     }
     if let Some(template) = template {
-        let templates = "workspace.template_id IN (SELECT t.id FROM template t WHERE lower(t.name) = $1)";
-        all = all.add(Expr::cust_with_values(templates, [template.to_lowercase()]));
+        use super::entity::template::{Column as Template, Entity as Templates};
+        let templates = Templates::find().select_only().column(Template::Id).filter(is_named(Template::Name, template));
+        all = all.add(Column::TemplateId.in_subquery(templates.into_query()));
     }
     if let Some(name) = name {
         // Not LIKE, in which some characters of a search would mean something.
@@ -176,6 +178,11 @@ fn condition(filter: &Filter) -> Condition {
         all = all.add(Expr::cust(format!("{not}{}", latest_build(other))));
     }
     all
+}
+
+/// That a column is this, in any case.
+fn is_named(column: impl IntoColumnRef, name: &str) -> Expr {
+    Expr::expr(Func::lower(Expr::col(column))).eq(name.to_lowercase())
 }
 
 /// That the latest build `b`, whose job is `j`, is so.
