@@ -35,14 +35,14 @@ pub(crate) use workspaces::{
 
 const EXAMPLES: &str = "\
 Examples:
-  orgplane demo --exit                              See it work
-  orgplane server                                   Run a control plane on 127.0.0.1:3000
-  orgplane login http://127.0.0.1:3000              Sign in; creates the first user of a fresh server
+  orgplane demo --exit                                See it work
+  orgplane server                                     Run a control plane on 127.0.0.1:3000
+  orgplane login http://127.0.0.1:3000                Sign in; creates the first user of a fresh server
   orgplane organizations create data-platform
   orgplane provisioner keys create cluster --org data-platform
-  orgplane provisioner start --key-file cluster.key Run that organization's jobs here
+  orgplane provisioner start --key-file cluster.key   Run that organization's jobs here
   orgplane templates push hello --org data-platform Upload the template in this folder
-  orgplane create first --template hello            Start a workspace of it
+  orgplane create first --template hello              Start a workspace of it
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
 
