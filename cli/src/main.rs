@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod archive;
 mod args;
 mod built_in;
 mod client;
@@ -9,6 +10,7 @@ mod commands;
 mod environment;
 mod error;
 mod forwarded;
+mod job;
 mod listener;
 mod logging;
 mod monitor;
