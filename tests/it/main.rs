@@ -24,6 +24,7 @@ mod built_in_daemons;
 mod canary;
 mod cancels;
 mod cli;
+mod compatibility;
 mod commands;
 mod daemon;
 mod demo;

@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod database;
 pub mod deployment;
 pub mod gateway;
+mod document;
 pub mod grpc;
 pub mod process;
 pub mod rest;

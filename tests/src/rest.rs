@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::deployment::{OWNER, PASSWORD};
+use crate::document;
 use crate::wait::SHORT;
 
 /// A client with or without a token.
@@ -144,14 +145,18 @@ impl Rest {
     /// Sends one.
     ///
     /// # Panics
-    /// When the connection breaks.
+    /// When the connection breaks, or the answer isn't what the server's OpenAPI document says.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = request.build().expect("a request");
         let label = format!("{} {}", request.method(), request.url());
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let response = self.client.execute(request).await.unwrap_or_else(|error| panic!("{label}: {error:?}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.unwrap_or_else(|error| panic!("{label}: {error:?}")).to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if let Some(fault) = document::fault(&self.base, method.as_str(), &path, status, &body).await {
+            panic!("{label}: {fault}\n{body:#}");
+        }
         Answer { request: label, status, headers, bytes, body }
     }
 
