@@ -19,6 +19,7 @@ macro_rules! on_each_database {
 
 mod authorization;
 mod bad_input;
+mod big_output;
 mod builds;
 mod built_in_daemons;
 mod canary;
