@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::user_service_client::UserServiceClient;
-use orgplane_proto::organization::v1::ListUserOrganizationsRequest;
 use orgplane_proto::organization::v1::organization_service_client::OrganizationServiceClient;
+use orgplane_proto::organization::v1::{GetOrganizationRequest, ListUserOrganizationsRequest, Organization};
 use orgplane_proto::provisioner::v1::provisioner_daemon_service_client::ProvisionerDaemonServiceClient;
 use orgplane_proto::provisioner::v1::provisioner_job_service_client::ProvisionerJobServiceClient;
 use orgplane_proto::provisioner::v1::provisioner_key_service_client::ProvisionerKeyServiceClient;
+use orgplane_proto::template::v1::dry_run_service_client::DryRunServiceClient;
 use orgplane_proto::template::v1::file_service_client::FileServiceClient;
 use orgplane_proto::template::v1::template_service_client::TemplateServiceClient;
 use orgplane_proto::template::v1::template_version_service_client::TemplateVersionServiceClient;
@@ -21,8 +22,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
-use crate::args::{Connection, Organization};
-use crate::error::Usage;
+use crate::args::{self, Connection};
+use crate::error::{Usage, not_found};
 use crate::{address, environment, session};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +47,7 @@ impl Interceptor for Bearer {
 /// A server and on whose behalf it is called.
 #[derive(Clone)]
 pub(crate) struct Client {
+    url: String,
     channel: Channel,
     bearer: Bearer,
 }
@@ -67,6 +69,7 @@ services! {
     provisioner_keys: ProvisionerKeyServiceClient;
     provisioner_daemons: ProvisionerDaemonServiceClient;
     provisioner_jobs: ProvisionerJobServiceClient;
+    dry_runs: DryRunServiceClient;
     files: FileServiceClient;
     template_versions: TemplateVersionServiceClient;
     templates: TemplateServiceClient;
@@ -107,35 +110,53 @@ impl Client {
         let channel = endpoint.connect().await.map_err(|error| {
             anyhow!("check --url and that the server runs: {url} can't be reached ({})", innermost(&error))
         })?;
-        Ok(Self { channel, bearer: bearer(token)? })
+        Ok(Self { url: url.to_owned(), channel, bearer: bearer(token)? })
+    }
+
+    /// The server's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// The same server on somebody else's behalf.
     pub(crate) fn with_token(&self, token: &str) -> Result<Self> {
-        Ok(Self { channel: self.channel.clone(), bearer: bearer(Some(token))? })
+        Ok(Self { url: self.url.clone(), channel: self.channel.clone(), bearer: bearer(Some(token))? })
     }
 
     /// The organization that a command is about: the named one, else the only one that the user is a member of.
-    pub(crate) async fn organization(&self, organization: &Organization) -> Result<String> {
+    pub(crate) async fn organization(&self, organization: &args::Organization) -> Result<Organization> {
         if let Some(named) = organization.named() {
-            return Ok(named);
+            return self.organization_named(&named).await;
         }
-        let request = ListUserOrganizationsRequest { user: "me".to_owned() };
-        let mine = self
-            .organizations()
-            .list_user_organizations(request)
-            .await
-            .context("can't list your organizations")?
-            .into_inner()
-            .organizations;
-        match mine.as_slice() {
-            [only] => Ok(only.id.clone()),
-            [] => Err(Usage::new("choose an organization with --org: you are a member of none").into()),
-            several => {
-                let names = several.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut mine = self.own_organizations().await?;
+        match (mine.pop(), mine.as_slice()) {
+            (Some(only), []) => Ok(only),
+            (None, _) => Err(Usage::new("choose an organization with --org: you are a member of none").into()),
+            (Some(last), others) => {
+                let names = others.iter().chain([&last]).map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
                 Err(Usage::new(format!("choose an organization with --org: you are a member of {names}")).into())
             }
         }
+    }
+
+    /// An organization by its name or id.
+    pub(crate) async fn organization_named(&self, named: &str) -> Result<Organization> {
+        let request = GetOrganizationRequest { organization: named.to_owned() };
+        let found = self.organizations().get_organization(request).await;
+        let sentence = || {
+            format!(
+                "check the name: there is no organization {named:?} that you may see; `orgplane organizations list` \
+                 shows them"
+            )
+        };
+        Ok(found.map_err(|status| not_found(status, sentence))?.into_inner())
+    }
+
+    /// Those that the user is a member of.
+    pub(crate) async fn own_organizations(&self) -> Result<Vec<Organization>> {
+        let request = ListUserOrganizationsRequest { user: "me".to_owned() };
+        let mine = self.organizations().list_user_organizations(request).await;
+        Ok(mine.context("can't list your organizations")?.into_inner().organizations)
     }
 }
 

@@ -26,9 +26,38 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Ctrl-C ended it; exits with 130, as shells say of a SIGINT.
+#[derive(Debug)]
+pub(crate) struct Interrupted(String);
+
+impl Interrupted {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "interrupted: {}", self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// The exit code of a failure.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.is::<Usage>()) { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.chain().any(|cause| cause.is::<Usage>()) {
+        ExitCode::from(2)
+    } else if error.chain().any(|cause| cause.is::<Interrupted>()) {
+        ExitCode::from(130)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// A failed call's error, with a sentence of ours where the server only says that something isn't there.
+pub(crate) fn not_found(status: Status, sentence: impl FnOnce() -> String) -> anyhow::Error {
+    if status.code() == Code::NotFound { anyhow::anyhow!(sentence()) } else { status.into() }
 }
 
 /// Whether the reader of our output went away, which is no failure (`orgplane … | head`).

@@ -3,12 +3,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
+mod archive;
 mod args;
 mod built_in;
 mod client;
 mod commands;
 mod environment;
 mod error;
+mod job;
 mod listener;
 mod logging;
 mod monitor;

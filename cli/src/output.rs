@@ -18,22 +18,35 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Writes a list; an empty table is a sentence on stderr.
-pub(crate) fn list<T: Serialize>(
+/// Writes a list with the chosen columns; an empty table is a sentence on stderr.
+pub(crate) fn list<T: Serialize, C: ValueEnum>(
     format: Format,
     items: &[T],
-    headers: &[&str],
-    row: impl Fn(&T) -> Vec<String>,
+    columns: &[C],
+    cell: impl Fn(&T, &C) -> String,
     none: &str,
 ) -> Result<()> {
     match format {
         Format::Json => json(items),
         Format::Table if items.is_empty() => {
-            eprintln!("{none}");
+            progress(none);
             Ok(())
         }
-        Format::Table => line(&table(headers, items.iter().map(row))),
+        Format::Table => {
+            let headers: Vec<_> = columns.iter().filter_map(ValueEnum::to_possible_value).collect();
+            let headers: Vec<_> = headers.iter().map(|value| value.get_name()).collect();
+            let rows = items.iter().map(|item| columns.iter().map(|column| cell(item, column)).collect());
+            line(&table(&headers, rows))
+        }
     }
+}
+
+/// Writes one thing as lines of a name and a value; those without a value are left out.
+pub(crate) fn record(fields: &[(&str, String)]) -> Result<()> {
+    let shown: Vec<_> = fields.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines = shown.iter().map(|(name, value)| format!("{name:width$}  {}", printable_line(value)));
+    line(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Writes a value as JSON.
@@ -54,12 +67,13 @@ pub(crate) fn progress(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+/// Rows below headers, aligned.
+pub(crate) fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headers.iter().map(|header| header.to_uppercase()));
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
+        table.add_row(row.iter().map(|cell| printable_line(cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -67,10 +81,18 @@ fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Text without control characters other than line feeds and tabs: what a server or a template prints must not steer the
+/// The same in one line.
+pub(crate) fn printable_line(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
+}
+
+/// Text without control characters other than line feeds and tabs, and without overrides of the direction of writing: what a server or a template prints must not steer the
 /// terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+    let steers = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// A time to the second.

@@ -45,6 +45,20 @@ pub(crate) fn store(session: &Session) -> Result<PathBuf> {
     Ok(dir)
 }
 
+/// Forgets the remembered session, but not its server; whether there was one.
+pub(crate) fn forget() -> Result<bool> {
+    environment::config_dir().map_or(Ok(false), |dir| forget_in(&dir))
+}
+
+fn forget_in(dir: &Path) -> Result<bool> {
+    let file = dir.join("session");
+    match fs::remove_file(&file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("can't remove {}", file.display())),
+    }
+}
+
 fn load_from(dir: &Path) -> Result<Option<Session>> {
     let read = |name: &str| -> Result<Option<String>> {
         let path = dir.join(name);
@@ -88,7 +102,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::args::{Args, Command, Organizations};
+    use crate::args::{Args, Command, ListOrganizations, Organizations};
 
     #[test]
     fn a_token_comes_from_its_file_whole() {
@@ -97,7 +111,9 @@ mod tests {
         let file = dir.path().join("token");
         let read = || {
             let line = ["orgplane", "org", "ls", "--token-file", file.to_str().unwrap()];
-            let Command::Organizations(Organizations::List { connection, .. }) = Args::parse_from(line).command else {
+            let Command::Organizations(Organizations::List(ListOrganizations { connection, .. })) =
+                Args::parse_from(line).command
+            else {
                 panic!()
             };
             given(&connection)
@@ -119,8 +135,11 @@ mod tests {
             let session = load_from(&dir).unwrap().unwrap();
             assert_eq!((session.url.as_str(), session.token.as_str()), ("http://127.0.0.1:1", token));
         }
+        assert!(forget_in(&home.path().join("nowhere")).is_ok_and(|was| !was));
         for (file, mode) in [("session", 0o600), ("url", 0o600), ("", 0o700)] {
             assert_eq!(fs::metadata(dir.join(file)).unwrap().permissions().mode() & 0o777, mode, "{file}");
         }
+        assert!(forget_in(&dir).unwrap());
+        assert!(load_from(&dir).unwrap().is_none() && dir.join("url").exists());
     }
 }

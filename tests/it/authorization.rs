@@ -77,6 +77,8 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("template.v1.TemplateService/ListTemplates", MEMBERS),
     ("template.v1.TemplateService/GetTemplate", MEMBERS),
     ("template.v1.TemplateService/GetTemplateByName", MEMBERS),
+    ("template.v1.TemplateService/DeleteTemplate", ADMINS),
+    ("template.v1.TemplateService/UpdateActiveTemplateVersion", ADMINS),
     ("template.v1.TemplateVersionService/CreateTemplateVersion", ADMINS),
     ("template.v1.TemplateVersionService/GetTemplateVersion", MEMBERS),
     ("template.v1.TemplateVersionService/ListTemplateVersions", MEMBERS),
@@ -89,6 +91,7 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("template.v1.DryRunService/CancelDryRun", OWN),
     ("template.v1.TemplateVersionService/ListTemplateVersionResources", MEMBERS),
     ("workspace.v1.WorkspaceService/CreateWorkspace", [Who, Gone, No, Yes, Yes, Yes]),
+    ("workspace.v1.WorkspaceService/ListWorkspaces", SIGNED_IN),
     ("workspace.v1.WorkspaceService/GetWorkspace", OWN),
     ("workspace.v1.WorkspaceService/GetWorkspaceByName", OWN),
     ("workspace.v1.WorkspaceService/WatchWorkspace", OWN),
@@ -290,7 +293,18 @@ impl World {
                 template_version_id: self.waiting_version().await,
                 ..Default::default()
             }),
-            "ListTemplates" => bytes(template::ListTemplatesRequest { organization: organization() }),
+            "ListTemplates" => {
+                bytes(template::ListTemplatesRequest { organization: organization(), ..Default::default() })
+            }
+            "DeleteTemplate" => {
+                let body = json!({"name": self.name(), "template_version_id": self.waiting_version().await});
+                let path = format!("/api/v2/organizations/{}/templates", self.organization);
+                let template = self.owner.post(&path, body).await.expect(201);
+                bytes(template::DeleteTemplateRequest { template: text(&template, "id") })
+            }
+            "UpdateActiveTemplateVersion" => {
+                bytes(template::UpdateActiveTemplateVersionRequest { template: template_id, id: version })
+            }
             "GetTemplate" => bytes(template::GetTemplateRequest { template: template_id }),
             "GetTemplateByName" => {
                 let template_name = "echo".to_owned();
@@ -343,6 +357,7 @@ impl World {
                 name: self.name(),
                 ..Default::default()
             }),
+            "ListWorkspaces" => bytes(workspace::ListWorkspacesRequest::default()),
             "GetWorkspace" => bytes(workspace::GetWorkspaceRequest { workspace: workspace_id, include_deleted: false }),
             "GetWorkspaceByName" => bytes(workspace::GetWorkspaceByNameRequest {
                 user: own_name(),

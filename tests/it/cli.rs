@@ -95,7 +95,7 @@ async fn failures_are_sentences() {
     let signed_out = cli.run(&["organizations", "list"]).await;
     assert!(signed_out.failed().contains("orgplane login"), "{signed_out:?}");
     let unknown = cli.run_as(owner.token(), &["provisioner", "keys", "list", "--org", "nowhere"]).await;
-    assert!(unknown.failed().contains("not found"), "{unknown:?}");
+    assert!(unknown.failed().contains("no organization \"nowhere\""), "{unknown:?}");
     let bad = cli.run_as(owner.token(), &["organizations", "create", "has space"]).await;
     assert!(bad.failed().contains("name"), "{bad:?}");
     let away = Cli::new("http://127.0.0.1:9").run_as(owner.token(), &["organizations", "list"]).await;

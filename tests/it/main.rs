@@ -24,6 +24,7 @@ mod built_in_daemons;
 mod canary;
 mod cancels;
 mod cli;
+mod commands;
 mod daemon;
 mod demo;
 mod dry_runs;

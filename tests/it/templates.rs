@@ -58,3 +58,67 @@ async fn templates_are_created_and_found() {
     }
     assert_eq!(deployment.database().rows().await["template"], 1);
 }
+
+#[tokio::test]
+async fn templates_are_searched_changed_and_deleted() {
+    let deployment = Deployment::start().await;
+    let owner = deployment.rest().first_user().await;
+    let organization = owner.organization("data-platform").await;
+    let other = owner.organization("other").await;
+    let key = owner.key(&organization, "key", json!({})).await;
+    let _daemon = Session::obedient(&deployment, &key, "one").await;
+    let template = owner.template(&organization, "Echo-One", Archive::terraform("hello"), "terraform").await;
+    let _second = owner.template(&organization, "echo-two", Archive::terraform("bye"), "terraform").await;
+    let (ada, _) = owner.user("ada", &[&organization]).await;
+    let (stranger, _) = owner.user("stranger", &[&other]).await;
+    for (q, names) in [
+        ("exact_name:echo-one", &["Echo-One"][..]),
+        ("exact_name:%22ECHO-ONE%22", &["Echo-One"]),
+        ("exact_name:echo", &[]),
+        ("name:TWO", &["echo-two"]),
+        ("organization:data-platform", &["Echo-One", "echo-two"]),
+        ("organization:other", &[]),
+        ("author:me", &["Echo-One", "echo-two"]),
+        ("author:ada", &[]),
+        ("deprecated:true", &[]),
+        ("deprecated:false", &["Echo-One", "echo-two"]),
+    ] {
+        let list = owner.get(&format!("/api/v2/templates?q={q}")).await.expect(200);
+        let found: Vec<_> = list.as_array().unwrap().iter().map(|t| text(t, "name")).collect();
+        assert_eq!(found, names, "{q}");
+    }
+    for q in ["color:red", "organization:nowhere", "author_id:x", "deprecated:maybe", "a:b:c"] {
+        owner.get(&format!("/api/v2/templates?q={q}")).await.refused(400);
+    }
+
+    // Another version, made active.
+    let path = format!("/api/v2/templates/{}", text(&template, "id"));
+    let file = owner.upload(Archive::terraform("more")).await;
+    let body = json!({"storage_method": "file", "file_id": file.body["hash"], "provisioner": "terraform",
+        "template_id": template["id"]});
+    let version = owner.post(&format!("/api/v2/organizations/{organization}/templateversions"), body).await.expect(201);
+    let version = owner.imported(&text(&version, "id"), orgplane_tests::LONG).await;
+    let versions = format!("{path}/versions");
+    ada.patch(&versions, json!({"id": version["id"]})).await.refused(403);
+    stranger.patch(&versions, json!({"id": version["id"]})).await.refused(404);
+    let workspace = ada.workspace("dev", &template).await;
+    let _ = owner.patch(&versions, json!({"id": version["id"]})).await.expect(200);
+    assert_eq!(owner.get(&path).await.expect(200)["active_version_id"], version["id"]);
+    let now = ada.get(&format!("/api/v2/workspaces/{}", text(&workspace, "id"))).await.expect(200);
+    assert_eq!(now["outdated"], true);
+    assert_eq!(ada.get("/api/v2/workspaces?q=outdated:true").await.expect(200)["count"], 1);
+
+    // Not while it is in use; then its name is free again.
+    ada.delete(&path).await.refused(403);
+    stranger.delete(&path).await.refused(404);
+    owner.delete(&path).await.refused(400);
+    ada.built(&text(&workspace["latest_build"], "id"), orgplane_tests::LONG).await;
+    let build = ada.build(&workspace, "delete").await;
+    ada.built(&text(&build, "id"), orgplane_tests::LONG).await;
+    let _ = owner.delete(&path).await.expect(200);
+    owner.get(&path).await.refused(404);
+    owner.delete(&path).await.refused(404);
+    ada.post("/api/v2/users/me/workspaces", json!({"name": "x", "template_id": template["id"]})).await.refused(404);
+    let again = owner.template(&organization, "echo-one", Archive::terraform("again"), "terraform").await;
+    assert_ne!(again["id"], template["id"]);
+}

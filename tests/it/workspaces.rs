@@ -1,7 +1,7 @@
 //! `…/workspaces`: created with a first build, seen by their owner, gone after a delete build.
 
 use orgplane_tests::world::text;
-use orgplane_tests::{Archive, Deployment, LONG, Session};
+use orgplane_tests::{Archive, Databases, Deployment, LONG, Session};
 use serde_json::json;
 
 #[tokio::test]
@@ -94,4 +94,106 @@ async fn what_a_workspace_may_be_made_of() {
     stranger.post("/api/v2/users/me/workspaces", body.clone()).await.refused(404);
     owner.post("/api/v2/users/nobody/workspaces", body).await.refused(404);
     assert_eq!(deployment.database().rows().await, before);
+}
+
+on_each_database!(workspaces_are_listed_by_a_search);
+
+async fn workspaces_are_listed_by_a_search(database: Databases) {
+    let deployment = Deployment::on(database).start().await;
+    let owner = deployment.rest().first_user().await;
+    let organization = owner.organization("data-platform").await;
+    let key = owner.key(&organization, "key", json!({})).await;
+    let daemon = Session::obedient(&deployment, &key, "one").await;
+    let template = owner.template(&organization, "echo", Archive::terraform("hello"), "terraform").await;
+    let newer = owner.import(&organization, Archive::terraform("newer"), "terraform", json!({})).await;
+    let newer = owner.imported(&text(&newer, "id"), LONG).await;
+    let (ada, ada_id) = owner.user("ada", &[&organization]).await;
+    let (bob, _) = owner.user("bob", &[&organization]).await;
+    let (stranger, _) = owner.user("stranger", &[&owner.organization("elsewhere").await]).await;
+    for name in ["Beta", "alpha", "gone"] {
+        let workspace = ada.workspace(name, &template).await;
+        ada.built(&text(&workspace["latest_build"], "id"), LONG).await;
+        if name != "Beta" {
+            let transition = if name == "gone" { "delete" } else { "stop" };
+            ada.built(&text(&ada.build(&workspace, transition).await, "id"), LONG).await;
+        }
+    }
+    drop(daemon);
+    owner.daemon(&organization, "one", "offline").await;
+    bob.workspace("waits_not-100%".replace(['_', '%'], "").as_str(), &template).await;
+
+    let found = async |who: &orgplane_tests::Rest, q: &str| {
+        let query = url_encoded(q);
+        let answer = who.get(&format!("/api/v2/workspaces?q={query}")).await.expect(200);
+        let list = answer["workspaces"].as_array().unwrap().clone();
+        assert_eq!(answer["count"].as_u64(), Some(list.len() as u64), "{answer}");
+        list.iter().map(|w| text(w, "name")).collect::<Vec<_>>()
+    };
+    // Running ones first, then by owner and name; what was deleted isn't listed.
+    assert_eq!(found(&owner, "").await, ["Beta", "alpha", "waitsnot-100"]);
+    assert_eq!(found(&ada, "").await, ["Beta", "alpha"]);
+    assert_eq!(found(&bob, "").await, ["waitsnot-100"]);
+    assert_eq!(found(&stranger, "").await, [""; 0]);
+    for (q, names) in [
+        ("owner:me", &["Beta", "alpha"][..]),
+        ("owner:ADA", &["Beta", "alpha"]),
+        ("owner:bob", &[]),
+        ("ada/alph", &["alpha"]),
+        ("me/", &["Beta", "alpha"]),
+        ("ETA", &["Beta"]),
+        ("name:beta", &["Beta"]),
+        ("status:running", &["Beta"]),
+        ("status:stopped,running", &["Beta", "alpha"]),
+        ("status:stopped status:failed", &["alpha"]),
+        ("status:deleted", &[]),
+        ("template:Echo", &["Beta", "alpha"]),
+        ("template:other", &[]),
+        ("organization:data-platform", &["Beta", "alpha"]),
+        ("outdated:true", &[]),
+        ("outdated:false", &["Beta", "alpha"]),
+        ("dormant:true", &[]),
+        ("dormant:false", &["Beta", "alpha"]),
+        ("% _", &[]),
+        ("owner:nobody", &[]),
+    ] {
+        assert_eq!(found(&ada, q).await, names, "{q}");
+    }
+    assert_eq!(found(&owner, &format!("id:{}", nil(9))).await, [""; 0]);
+    let page = owner.get("/api/v2/workspaces?limit=1&offset=1").await.expect(200);
+    assert_eq!((&page["workspaces"][0]["name"], &page["count"]), (&json!("alpha"), &json!(3)));
+    assert_eq!(page["workspaces"][0]["owner_id"], json!(ada_id));
+
+    for (q, field) in [
+        ("color:red", "color"),
+        ("status:happy", "status"),
+        ("outdated:maybe", "outdated"),
+        ("organization:nowhere", "organization"),
+        ("id:x", "id"),
+        ("a:b:c", "q"),
+        ("owner:", "q"),
+    ] {
+        let answer = ada.get(&format!("/api/v2/workspaces?q={}", url_encoded(q))).await;
+        answer.refused(400);
+        assert!(answer.names(field) || field == "id", "{q}: {}", answer.text());
+    }
+    stranger.get("/api/v2/workspaces?q=organization:data-platform").await.refused(400);
+    owner.get("/api/v2/workspaces?limit=-1").await.refused_for(400, "limit");
+
+    // The other version becomes the active one: what runs is outdated.
+    let other = text(&owner.import(&organization, Archive::terraform("x"), "terraform", json!({})).await, "id");
+    let path = format!("/api/v2/templates/{}/versions", text(&template, "id"));
+    owner.patch(&path, json!({"id": newer["id"]})).await.refused_for(400, "id");
+    owner.patch(&path, json!({"id": "x"})).await.refused_for(400, "id");
+    owner.patch(&path, json!({"id": nil(7)})).await.refused(404);
+    owner.patch(&path, json!({"id": other})).await.refused(400);
+    ada.patch(&path, json!({"id": template["active_version_id"]})).await.refused(403);
+    owner.delete(&format!("/api/v2/templates/{}", text(&template, "id"))).await.refused(400);
+}
+
+fn nil(last: u8) -> String {
+    format!("00000000-0000-4000-8000-00000000000{last}")
+}
+
+fn url_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -58,6 +58,6 @@ impl Organization {
 #[derive(Debug, Args)]
 pub(crate) struct Output {
     /// How to write the data.
-    #[arg(short, long = "output", value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(short, long = "output", id = "output", value_enum, default_value = "table", value_name = "FORMAT")]
     pub(crate) output: Format,
 }

@@ -44,3 +44,19 @@ pub(crate) struct Login {
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  orgplane logout")]
+pub(crate) struct Logout {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  orgplane whoami -o json")]
+pub(crate) struct Whoami {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) output: super::Output,
+}

@@ -2,31 +2,49 @@
 
 mod connection;
 mod demo;
+mod jobs;
 mod login;
 mod organizations;
 mod provisioner;
 mod server;
+mod templates;
+mod workspaces;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use connection::{Connection, Organization, Output};
 pub(crate) use demo::{Demo, Engine};
-pub(crate) use login::Login;
-pub(crate) use organizations::Organizations;
+pub(crate) use jobs::{CancelJob, JobColumn, JobState, Jobs, ListJobs, Yes};
+pub(crate) use login::{Login, Logout, Whoami};
+pub(crate) use organizations::{
+    CreateOrganization, DeleteOrganization, EditOrganization, ListOrganizations, OrganizationColumn, Organizations,
+    ShowOrganization,
+};
 pub(crate) use provisioner::{
-    CreateKey, DaemonState, DeleteKey, Keys, List, ListKeys, Provisioner, Provisionerd, Start,
+    CreateKey, DaemonColumn, DaemonState, DeleteKey, KeyColumn, Keys, List, ListKeys, Provisioner, Provisionerd, Start,
 };
 pub(crate) use server::{BuiltIn, Server, Timing};
+pub(crate) use templates::{
+    DeleteTemplates, ListTemplates, ListVersions, PromoteVersion, Push, ShowTemplate, TemplateColumn, Templates,
+    VersionColumn, Versions,
+};
+pub(crate) use workspaces::{
+    Create, DeleteWorkspace, ListWorkspaces, Logs, ShowWorkspace, StartWorkspace, StopWorkspace, WorkspaceColumn,
+};
 
 const EXAMPLES: &str = "\
 Examples:
-  orgplane demo --exit                              See it work
-  orgplane server                                   Run a control plane on 127.0.0.1:3000
-  orgplane login http://127.0.0.1:3000              Sign in; creates the first user of a fresh server
+  orgplane demo --exit                                See it work
+  orgplane server                                     Run a control plane on 127.0.0.1:3000
+  orgplane login http://127.0.0.1:3000                Sign in; creates the first user of a fresh server
   orgplane organizations create data-platform
   orgplane provisioner keys create cluster --org data-platform
-  orgplane provisioner start --key-file cluster.key Run that organization's jobs here";
+  orgplane provisioner start --key-file cluster.key   Run that organization's jobs here
+  orgplane templates push hello --org data-platform   Upload the template in this folder
+  orgplane create first --template hello              Start a workspace of it
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
 
 /// A self-hosted control plane for platform teams.
 #[derive(Debug, Parser)]
@@ -76,16 +94,43 @@ pub(crate) enum Command {
     /// Manage organizations.
     #[command(visible_aliases = ["organization", "orgs", "org"], subcommand)]
     Organizations(Organizations),
+    /// Upload templates and manage them.
+    #[command(visible_alias = "template", subcommand)]
+    Templates(Templates),
+    /// Create a workspace from a template, and wait until it is started.
+    Create(Create),
+    /// Start a workspace, and wait for it.
+    Start(StartWorkspace),
+    /// Stop a workspace, and wait for it.
+    Stop(StopWorkspace),
+    /// Delete a workspace with all that it made, and wait for it.
+    #[command(visible_alias = "rm")]
+    Delete(DeleteWorkspace),
+    /// List workspaces.
+    #[command(visible_alias = "ls")]
+    List(ListWorkspaces),
+    /// Show a workspace, its latest build and its resources.
+    Show(ShowWorkspace),
+    /// Print the log of a workspace's build.
+    Logs(Logs),
     /// Sign in to a server and remember it.
     Login(Login),
+    /// End the session and forget it.
+    Logout(Logout),
+    /// Say who you are signed in as, and where.
+    Whoami(Whoami),
     /// See it work: a server, an organization, a daemon and a workspace in a temporary folder.
     Demo(Demo),
-    /// Print a completion script, for example `source <(orgplane completion bash)`.
+    /// Print a completion script.
+    #[command(
+        after_help = "Example:\n  orgplane completion bash > ~/.local/share/bash-completion/completions/orgplane"
+    )]
     Completion {
         /// The shell to complete in.
         shell: Shell,
     },
     /// Print the version.
+    #[command(after_help = "Example:\n  orgplane version -o json")]
     Version(Output),
 }
 
@@ -99,6 +144,13 @@ impl Command {
             }
             _ => None,
         }
+    }
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("give it as key=value".to_owned()),
     }
 }
 
@@ -138,8 +190,79 @@ mod tests {
             "orgplane demo --exit --engine echo",
             "orgplane completion bash",
             "orgplane version",
+            "orgplane organizations show --only-id",
+            "orgplane organizations show me -o json",
+            "orgplane org delete data-platform -y",
+            "orgplane provisioner jobs ls -s pending,running -l 10 -i me -c id,queue",
+            "orgplane provisioner job cancel 01995a3c-7d5e-7b1f-8a52-3f0c3a1e9b11 -O x",
+            "orgplane templates push hello -d . -y --variable a=b --variables-file f --activate=false",
+            "orgplane templates push --activate -m text",
+            "orgplane template ls",
+            "orgplane templates rm a b -y",
+            "orgplane create first -t hello -y",
+            "orgplane ls -a",
+            "orgplane rm first --orphan -y",
+            "orgplane logs first -f -n 2",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    /// Every command that a person may give, with its path.
+    fn commands(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+            let path = format!("{path} {}", sub.get_name());
+            commands(sub, &path, found);
+            found.push((path, sub.clone()));
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_every_example_parses() {
+        let mut found = vec![("orgplane".to_owned(), Args::command())];
+        commands(&Args::command(), "orgplane", &mut found);
+        for (path, command) in found {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<_> = help.lines().filter(|line| line.starts_with("  ")).collect();
+            assert!(!examples.is_empty() || command.has_subcommands(), "{path} has no example");
+            for example in examples {
+                let words = words(example);
+                let start = words.iter().position(|word| word == "orgplane");
+                let words = words.get(start.expect("an example is a command")..).unwrap();
+                // What follows is for the shell, or says what the example does.
+                let end = words.iter().position(|word| matches!(word.as_str(), ">" | "<" | "|" | "#"));
+                let words = words.get(..end.unwrap_or(words.len())).unwrap();
+                Args::try_parse_from(words).unwrap_or_else(|error| panic!("{path}: {example}: {error}"));
+            }
+        }
+    }
+
+    /// As a shell splits an example, which ends where two spaces begin a remark.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.trim_start();
+        let line = line.split_once("  ").map_or(line, |(command, _)| command);
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                c => words.last_mut().unwrap().push(c),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn completion_offers_only_what_help_shows() {
+        let hidden = ["shim", "provisionerd", "--key-fd"];
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = crate::commands::completion::script(shell).unwrap();
+            assert!(script.contains("provisioner") && script.contains("whoami"), "{shell}");
+            for word in hidden {
+                let offered = script.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|found| found == word);
+                assert!(!offered, "{shell} offers {word}");
+            }
         }
     }
 
@@ -157,6 +280,17 @@ mod tests {
             ("orgplane org ls --token a --token-file b", "cannot be used"),
             ("orgplane server --lease 3parsecs", "--lease"),
             ("orgplane provisioner start --key a --key-file b", "cannot be used"),
+            ("orgplane provisioner jobs list --limit 0", "--limit"),
+            ("orgplane provisioner jobs list --status happy", "--status"),
+            ("orgplane provisioner jobs list -c color", "created at"),
+            ("orgplane provisioner jobs cancel", "<JOB>"),
+            ("orgplane organizations edit data-platform", "--description"),
+            ("orgplane organizations show --only-id -o json", "cannot be used"),
+            ("orgplane templates push --variable x", "key=value"),
+            ("orgplane templates delete", "<TEMPLATES>"),
+            ("orgplane logs first --build 0", "--build"),
+            ("orgplane list --all --search x", "cannot be used"),
+            ("orgplane completion tcsh", "possible values"),
         ] {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains(says), "{line}: {error}");

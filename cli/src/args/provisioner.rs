@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::jobs::{Jobs, Yes};
 use super::{Connection, Engine, Log, Organization, Output};
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +20,9 @@ pub(crate) enum Provisioner {
     /// List an organization's provisioner daemons.
     #[command(visible_alias = "ls")]
     List(List),
+    /// List and cancel an organization's jobs.
+    #[command(visible_alias = "job", subcommand)]
+    Jobs(Jobs),
     /// Runs one engine command beside a daemon, which may die before it ends.
     #[command(hide = true)]
     Shim {
@@ -126,7 +130,7 @@ pub(crate) struct CreateKey {
     /// The key's name.
     pub(crate) name: String,
     /// A tag of the daemons that use the key; may be repeated.
-    #[arg(short, long = "tag", value_name = "KEY=VALUE", value_parser = parse_tag)]
+    #[arg(short, long = "tag", value_name = "KEY=VALUE", value_parser = super::parse_pair)]
     pub(crate) tags: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) organization: Organization,
@@ -137,7 +141,11 @@ pub(crate) struct CreateKey {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  orgplane provisioner keys list --org data-platform -c name,tags")]
 pub(crate) struct ListKeys {
+    /// The columns of the table.
+    #[arg(short, long = "column", value_enum, value_delimiter = ',', ignore_case = true, default_values_t = KeyColumn::DEFAULT)]
+    pub(crate) columns: Vec<KeyColumn>,
     #[command(flatten)]
     pub(crate) organization: Organization,
     #[command(flatten)]
@@ -147,12 +155,12 @@ pub(crate) struct ListKeys {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  orgplane provisioner keys delete cluster --org data-platform --yes")]
 pub(crate) struct DeleteKey {
     /// The key's name.
     pub(crate) name: String,
-    /// Don't ask; needed where there is no terminal.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) yes: Yes,
     #[command(flatten)]
     pub(crate) organization: Organization,
     #[command(flatten)]
@@ -160,6 +168,10 @@ pub(crate) struct DeleteKey {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  orgplane provisioner list --org data-platform
+  orgplane provisioner list --show-offline --max-age 24h -c name,status,tags")]
 pub(crate) struct List {
     /// How many at most; 0 for all.
     #[arg(short, long, default_value = "50", value_parser = clap::value_parser!(i32).range(0..))]
@@ -173,6 +185,9 @@ pub(crate) struct List {
     /// Only those seen within this time, such as `1h`.
     #[arg(short, long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) max_age: Option<Duration>,
+    /// The columns of the table.
+    #[arg(short, long = "column", value_enum, value_delimiter = ',', ignore_case = true, default_values_t = DaemonColumn::DEFAULT)]
+    pub(crate) columns: Vec<DaemonColumn>,
     #[command(flatten)]
     pub(crate) organization: Organization,
     #[command(flatten)]
@@ -188,9 +203,63 @@ pub(crate) enum DaemonState {
     Busy,
 }
 
-fn parse_tag(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-        _ => Err("give a tag as key=value".to_owned()),
-    }
+/// A column of a list of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum KeyColumn {
+    #[value(name = "created at")]
+    CreatedAt,
+    Name,
+    Tags,
+}
+
+impl KeyColumn {
+    const DEFAULT: [Self; 3] = [Self::CreatedAt, Self::Name, Self::Tags];
+}
+
+/// A column of a list of daemons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum DaemonColumn {
+    Id,
+    #[value(name = "organization id")]
+    OrganizationId,
+    #[value(name = "created at")]
+    CreatedAt,
+    #[value(name = "last seen at")]
+    LastSeenAt,
+    #[value(name = "key name")]
+    KeyName,
+    Name,
+    Version,
+    #[value(name = "api version")]
+    ApiVersion,
+    Status,
+    #[value(name = "current job id")]
+    CurrentJobId,
+    #[value(name = "current job status")]
+    CurrentJobStatus,
+    #[value(name = "current job template name")]
+    CurrentJobTemplateName,
+    #[value(name = "current job template icon")]
+    CurrentJobTemplateIcon,
+    #[value(name = "current job template display name")]
+    CurrentJobTemplateDisplayName,
+    #[value(name = "previous job id")]
+    PreviousJobId,
+    #[value(name = "previous job status")]
+    PreviousJobStatus,
+    #[value(name = "previous job template name")]
+    PreviousJobTemplateName,
+    #[value(name = "previous job template icon")]
+    PreviousJobTemplateIcon,
+    #[value(name = "previous job template display name")]
+    PreviousJobTemplateDisplayName,
+    Tags,
+    Organization,
+}
+
+impl DaemonColumn {
+    const DEFAULT: [Self; 7] =
+        [Self::CreatedAt, Self::LastSeenAt, Self::KeyName, Self::Name, Self::Version, Self::Status, Self::Tags];
 }

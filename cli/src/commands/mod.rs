@@ -1,18 +1,24 @@
 //! What each command does.
 
-mod completion;
+pub(crate) mod completion;
 mod demo;
 mod login;
+mod logout;
 mod organizations;
 mod provisioner;
 mod server;
+mod templates;
 mod version;
+mod whoami;
+mod workspaces;
 
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::args::{Args, Command, Keys, LogFormat, Organizations, Provisioner, Provisionerd};
+use crate::args::{
+    Args, Command, Jobs, Keys, LogFormat, Organizations, Provisioner, Provisionerd, Templates, Versions,
+};
 use crate::logging;
 
 /// Runs a command; its exit code unless it fails.
@@ -20,17 +26,24 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         // One per engine command, and it outlives the daemon: nothing but what it needs.
         Command::Provisioner(Provisioner::Shim { dir }) => return Ok(provisioner::shim::run(&dir)),
-        Command::Completion { shell } => completion::run(shell),
+        Command::Completion { shell } => completion::run(shell)?,
         Command::Version(output) => version::run(output.output)?,
         command => {
             let provider = rustls::crypto::ring::default_provider();
             provider.install_default().map_err(|_| anyhow!("another TLS provider is installed already"))?;
+            let is_service = command.log().is_some();
             match command.log() {
                 Some(log) => logging::init(log.log_format, "info")?,
                 None => logging::init(LogFormat::Human, "warn")?,
             }
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-            return runtime.context("can't start threads")?.block_on(Box::pin(with_runtime(command)));
+            let runtime = runtime.context("can't start threads")?;
+            let outcome = runtime.block_on(Box::pin(with_runtime(command)));
+            if !is_service {
+                // A thread may wait for an answer at the terminal that nobody wants any more.
+                runtime.shutdown_background();
+            }
+            return outcome;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -46,12 +59,28 @@ async fn with_runtime(command: Command) -> Result<ExitCode> {
         Command::Provisioner(Provisioner::Keys(Keys::List(args))) => provisioner::keys::list(args).await?,
         Command::Provisioner(Provisioner::Keys(Keys::Delete(args))) => provisioner::keys::delete(args).await?,
         Command::Provisioner(Provisioner::List(args)) => provisioner::list::run(args).await?,
-        Command::Organizations(Organizations::List { connection, output }) => {
-            organizations::list(&connection, output.output).await?;
-        }
-        Command::Organizations(Organizations::Create { name, display_name, description, connection, output }) => {
-            organizations::create(name, display_name, description, &connection, output.output).await?;
-        }
+        Command::Provisioner(Provisioner::Jobs(Jobs::List(args))) => provisioner::jobs::list(args).await?,
+        Command::Provisioner(Provisioner::Jobs(Jobs::Cancel(args))) => provisioner::jobs::cancel(args).await?,
+        Command::Organizations(Organizations::List(args)) => organizations::list(args).await?,
+        Command::Organizations(Organizations::Show(args)) => organizations::show(args).await?,
+        Command::Organizations(Organizations::Create(args)) => organizations::create(args).await?,
+        Command::Organizations(Organizations::Edit(args)) => organizations::edit(args).await?,
+        Command::Organizations(Organizations::Delete(args)) => organizations::delete(args).await?,
+        Command::Templates(Templates::Push(args)) => templates::push::run(*args).await?,
+        Command::Templates(Templates::List(args)) => templates::list::run(args).await?,
+        Command::Templates(Templates::Show(args)) => templates::show::run(args).await?,
+        Command::Templates(Templates::Delete(args)) => templates::delete::run(args).await?,
+        Command::Templates(Templates::Versions(Versions::List(args))) => templates::versions::list(args).await?,
+        Command::Templates(Templates::Versions(Versions::Promote(args))) => templates::versions::promote(args).await?,
+        Command::Create(args) => workspaces::create::run(args).await?,
+        Command::Start(args) => workspaces::build::start(args).await?,
+        Command::Stop(args) => workspaces::build::stop(args).await?,
+        Command::Delete(args) => workspaces::build::delete(args).await?,
+        Command::List(args) => workspaces::list::run(args).await?,
+        Command::Show(args) => workspaces::show::run(args).await?,
+        Command::Logs(args) => workspaces::logs::run(args).await?,
+        Command::Logout(args) => logout::run(args).await?,
+        Command::Whoami(args) => whoami::run(args).await?,
         Command::Login(args) => login::run(args).await?,
         Command::Demo(args) => return demo::run(args).await,
         Command::Provisioner(Provisioner::Shim { .. }) | Command::Completion { .. } | Command::Version(_) => {}

@@ -195,6 +195,12 @@ pub enum Error {
     /// What the job leaves can't be told before it has ended.
     #[error("The job hasn't ended yet.")]
     JobActive,
+    /// A version whose import failed, was canceled or goes on can't be used.
+    #[error("The template version's import hasn't succeeded: it is {}.", .0.text())]
+    ImportNotSucceeded(Status),
+    /// Live workspaces are made from the template.
+    #[error("The template can't be deleted: {0} workspaces are made from it; delete them first.")]
+    TemplateInUse(u64),
     /// The variables can't be told before the import has ended.
     #[error("The template version's variables aren't known until its import ends.")]
     VariablesUnknown,

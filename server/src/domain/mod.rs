@@ -14,6 +14,7 @@ pub mod password;
 pub mod permission;
 pub mod provisioner_key;
 pub mod rule;
+pub mod search;
 pub mod secret;
 pub mod tags;
 pub mod terraform_state;

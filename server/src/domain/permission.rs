@@ -100,6 +100,7 @@ pub const TABLE: &[(Resource, Action, &[Holder])] = &[
     (Resource::Template, Create, &[SiteOwner, OrganizationAdmin]),
     (Resource::Template, Read, &[SiteOwner, OrganizationMember]),
     (Resource::Template, Update, &[SiteOwner, OrganizationAdmin]),
+    (Resource::Template, Delete, &[SiteOwner, OrganizationAdmin]),
     (Resource::Template, Use, &[SiteOwner, OrganizationMember]),
     (Resource::Workspace, Create, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
     (Resource::Workspace, Read, &[SiteOwner, OrganizationAdmin, ObjectOwner]),

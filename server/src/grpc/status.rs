@@ -22,10 +22,11 @@ pub fn reason(error: &Error) -> ErrorReason {
         | Error::DefaultOrganization
         | Error::AlreadyMember
         | Error::JobActive
+        | Error::TemplateInUse(_)
         | Error::JobEnded
         | Error::JobCanceling => ErrorReason::Invalid,
         Error::Unauthenticated(_) => ErrorReason::Unauthenticated,
-        Error::Denied | Error::VariablesUnknown => ErrorReason::Denied,
+        Error::Denied | Error::VariablesUnknown | Error::ImportNotSucceeded(_) => ErrorReason::Denied,
         Error::NotFound(_) | Error::NoFirstUser => ErrorReason::NotFound,
         Error::AlreadyExists { .. } => ErrorReason::AlreadyExists,
         Error::FirstUserExists | Error::OrganizationNotEmpty(_) | Error::BuildActive(_) | Error::WorkspaceDeleted => {

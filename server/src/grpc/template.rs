@@ -1,13 +1,14 @@
 //! `TemplateService`.
 
+use orgplane_proto::common::v1 as common;
 use orgplane_proto::template::v1::template_service_server::TemplateService;
 use orgplane_proto::template::v1::{
-    CreateTemplateRequest, GetTemplateByNameRequest, GetTemplateRequest, ListTemplatesRequest, ListTemplatesResponse,
-    Template,
+    CreateTemplateRequest, DeleteTemplateRequest, GetTemplateByNameRequest, GetTemplateRequest, ListTemplatesRequest,
+    ListTemplatesResponse, Template, UpdateActiveTemplateVersionRequest,
 };
 use tonic::{Request, Response, Status};
 
-use super::convert::template as convert;
+use super::convert::{message, template as convert};
 use super::{Api, parts, status};
 
 #[tonic::async_trait]
@@ -22,8 +23,8 @@ impl TemplateService for Api {
         &self,
         request: Request<ListTemplatesRequest>,
     ) -> Result<Response<ListTemplatesResponse>, Status> {
-        let (caller, ListTemplatesRequest { organization }) = parts(request)?;
-        let views = self.0.template_list(&caller, &organization).await.map_err(status::of)?;
+        let (caller, ListTemplatesRequest { organization, q }) = parts(request)?;
+        let views = self.0.template_list(&caller, &organization, &q).await.map_err(status::of)?;
         let templates = views.into_iter().map(convert::template).collect();
         Ok(Response::new(ListTemplatesResponse { templates }))
     }
@@ -41,5 +42,23 @@ impl TemplateService for Api {
         let (caller, GetTemplateByNameRequest { organization, template_name }) = parts(request)?;
         let view = self.0.template_get_by_name(&caller, &organization, &template_name).await.map_err(status::of)?;
         Ok(Response::new(convert::template(view)))
+    }
+
+    async fn delete_template(
+        &self,
+        request: Request<DeleteTemplateRequest>,
+    ) -> Result<Response<common::Response>, Status> {
+        let (caller, DeleteTemplateRequest { template }) = parts(request)?;
+        self.0.template_delete(&caller, &template).await.map_err(status::of)?;
+        Ok(Response::new(message("The template has been deleted.")))
+    }
+
+    async fn update_active_template_version(
+        &self,
+        request: Request<UpdateActiveTemplateVersionRequest>,
+    ) -> Result<Response<common::Response>, Status> {
+        let (caller, UpdateActiveTemplateVersionRequest { template, id }) = parts(request)?;
+        self.0.template_activate(&caller, &template, &id).await.map_err(status::of)?;
+        Ok(Response::new(message("The version is active.")))
     }
 }

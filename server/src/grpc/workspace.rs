@@ -5,13 +5,14 @@ use std::pin::Pin;
 use futures_util::{Stream, StreamExt as _};
 use orgplane_proto::workspace::v1::workspace_service_server::WorkspaceService;
 use orgplane_proto::workspace::v1::{
-    CreateWorkspaceRequest, GetWorkspaceByNameRequest, GetWorkspaceRequest, WatchWorkspaceRequest,
-    WatchWorkspaceResponse, Workspace,
+    CreateWorkspaceRequest, GetWorkspaceByNameRequest, GetWorkspaceRequest, ListWorkspacesRequest,
+    ListWorkspacesResponse, WatchWorkspaceRequest, WatchWorkspaceResponse, Workspace,
 };
 use tonic::{Request, Response, Status};
 
 use super::convert::workspace as convert;
 use super::{Api, parts, status};
+use crate::service::workspace::WorkspaceSearch;
 
 #[tonic::async_trait]
 impl WorkspaceService for Api {
@@ -19,6 +20,17 @@ impl WorkspaceService for Api {
         let (caller, m) = parts(request)?;
         let view = self.0.workspace_create(&caller, convert::new_workspace(m)).await.map_err(status::of)?;
         Ok(Response::new(convert::workspace(view)))
+    }
+
+    async fn list_workspaces(
+        &self,
+        request: Request<ListWorkspacesRequest>,
+    ) -> Result<Response<ListWorkspacesResponse>, Status> {
+        let (caller, ListWorkspacesRequest { q, limit, offset }) = parts(request)?;
+        let found = self.0.workspace_list(&caller, WorkspaceSearch { q, limit, offset }).await;
+        let (views, count) = found.map_err(status::of)?;
+        let workspaces = views.into_iter().map(convert::workspace).collect();
+        Ok(Response::new(ListWorkspacesResponse { workspaces, count: i32::try_from(count).unwrap_or(i32::MAX) }))
     }
 
     async fn get_workspace(&self, request: Request<GetWorkspaceRequest>) -> Result<Response<Workspace>, Status> {

@@ -29,6 +29,17 @@ impl Service {
         Ok(organization)
     }
 
+    /// The same named by a search, which is at fault when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is none or the caller may not read it.
+    pub(super) async fn organization_searched(&self, caller: &Caller, text: &str) -> Result<organization::Model> {
+        self.organization_resolve(caller, text).await.map_err(|error| match error {
+            Error::NotFound(_) => Error::invalid("organization", format!("{text:?} isn't one that you may see")),
+            error => error,
+        })
+    }
+
     /// The live user named by their id, their username in any case, or `me`, whether or not the caller may read them:
     /// whoever asks decides on the object that the user is looked up for.
     ///

@@ -1,10 +1,13 @@
 //! Templates.
 
+mod search;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, TemplateId, TemplateVersionId, UserId};
+use crate::domain::job::Status;
 use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, authorize};
 use crate::domain::rule::Violations;
 use crate::domain::{Error, Result, name};
@@ -85,11 +88,11 @@ impl Service {
         self.template_view(template).await
     }
 
-    /// The templates of an organization, or with an empty name all that the caller may read, by name.
+    /// The templates of an organization, or with an empty name all that the caller may read, that a search finds, by name.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the organization.
-    pub async fn template_list(&self, caller: &Caller, organization: &str) -> Result<Vec<TemplateView>> {
+    /// [`Error::NotFound`] for the organization, [`Error::Invalid`].
+    pub async fn template_list(&self, caller: &Caller, organization: &str, q: &str) -> Result<Vec<TemplateView>> {
         let subject = caller.user()?;
         let organizations = if organization.is_empty() {
             readable_organizations(subject)
@@ -98,8 +101,15 @@ impl Service {
             authorize(subject, Action::Read, &Object::of(Resource::Template, organization.id), Kind::Organization)?;
             Some(vec![organization.id])
         };
+        let wanted = search::Wanted::parse(q, subject.user_id)?;
+        let only = match &wanted.organization {
+            Some(named) => Some(self.organization_searched(caller, named).await?.id),
+            None => None,
+        };
         let templates = store::template::list(&self.store, organizations).await?;
-        self.template_views(templates).await
+        let views = self.template_views(templates).await?.into_iter();
+        let views = views.filter(|view| only.is_none_or(|only| only == view.organization.id));
+        Ok(views.filter(|view| wanted.has(view)).collect())
     }
 
     /// A template.
@@ -125,6 +135,55 @@ impl Service {
             Err(_) => None,
         };
         self.template_view(found.ok_or(Error::NotFound(Kind::Template))?).await
+    }
+
+    /// Deletes a template that no live workspace is made from; its name can be used again at once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or [`Error::Denied`] as the caller's permission has it, [`Error::TemplateInUse`].
+    pub async fn template_delete(&self, caller: &Caller, id: &str) -> Result<()> {
+        let found = self.template_find(caller.user()?, id).await?;
+        let object = Object::of(Resource::Template, found.organization_id);
+        authorize(caller.user()?, Action::Delete, &object, Kind::Template)?;
+        let tx = self.store.begin().await?;
+        // Whoever makes a workspace of it holds it, and so comes before this or finds it deleted.
+        let current = store::template::lock(&tx, found.id).await?;
+        match store::template::workspaces(&tx, found.id).await? {
+            0 => {}
+            workspaces => return Err(Error::TemplateInUse(workspaces)),
+        }
+        let updated_at = store::now(&tx).await?;
+        store::template::update(&tx, template::Model { deleted: true, updated_at, ..current }).await?;
+        tx.commit().await
+    }
+
+    /// Makes another version of a template the active one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or [`Error::Denied`] as the caller's permission has it, [`Error::NotFound`] for the version,
+    /// [`Error::Invalid`] for another template's or an archived one, [`Error::ImportNotSucceeded`].
+    pub async fn template_activate(&self, caller: &Caller, id: &str, version: &str) -> Result<()> {
+        let found = self.template_find(caller.user()?, id).await?;
+        let object = Object::of(Resource::Template, found.organization_id);
+        authorize(caller.user()?, Action::Update, &object, Kind::Template)?;
+        let version = TemplateVersionId::parse(version).ok_or_else(|| Error::invalid("id", "must be a UUID"))?;
+        let tx = self.store.begin().await?;
+        let current = store::template::lock(&tx, found.id).await?;
+        let version = store::template_version::find(&tx, version).await?;
+        let version = version.filter(|version| version.organization_id == current.organization_id);
+        let version = version.ok_or(Error::NotFound(Kind::TemplateVersion))?;
+        if version.template_id != Some(current.id) || version.archived {
+            return Err(Error::invalid("id", "must be the id of a version of this template that isn't archived"));
+        }
+        let import = store::provisioner_job::find(&tx, version.job_id).await?;
+        let import = import.ok_or_else(|| Error::internal("a version without its job"))?;
+        if import.status != Status::Succeeded {
+            return Err(Error::ImportNotSucceeded(import.status));
+        }
+        let updated_at = store::now(&tx).await?;
+        let template = template::Model { active_version_id: version.id, updated_at, ..current };
+        store::template::update(&tx, template).await?;
+        tx.commit().await
     }
 
     /// A live template that the subject may read.

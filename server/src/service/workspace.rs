@@ -1,5 +1,11 @@
 //! Workspaces.
 
+mod list;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use list::WorkspaceSearch;
+
 use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{TemplateId, TemplateVersionId, UserId, WorkspaceId};
@@ -72,6 +78,7 @@ impl Service {
         let import = import_of(&self.store, &version, "template_version_id").await?;
 
         let tx = self.store.begin().await?;
+        store::template::hold(&tx, template.id).await?;
         let created_at = store::now(&tx).await?;
         let workspace = workspace::Model {
             id: WorkspaceId::new(),
@@ -181,18 +188,44 @@ impl Service {
         workspace: workspace::Model,
         latest: Option<workspace_build::Model>,
     ) -> Result<WorkspaceView> {
-        let latest = match latest {
-            Some(latest) => Some(latest),
-            None => store::workspace_build::latest(&self.store, workspace.id).await?,
+        let views = match latest {
+            Some(latest) => self.views_with(vec![workspace], vec![latest]).await?,
+            None => self.workspace_views(vec![workspace]).await?,
         };
-        let latest = latest.ok_or_else(|| Error::internal("a workspace without a build"))?;
-        let latest_build = self.build_view(latest).await?;
-        let templates = store::template::find_many(&self.store, vec![workspace.template_id]).await?;
-        let template = templates.into_iter().next().ok_or_else(|| Error::internal("a workspace without a template"))?;
-        let organization = store::organization::find(&self.store, workspace.organization_id).await?;
-        let organization = organization.ok_or(Error::NotFound(Kind::Workspace))?;
-        let owner = latest_build.owner.clone();
-        Ok(WorkspaceView { workspace, owner, organization, template, latest_build })
+        views.into_iter().next().ok_or(Error::NotFound(Kind::Workspace))
+    }
+
+    async fn workspace_views(&self, workspaces: Vec<workspace::Model>) -> Result<Vec<WorkspaceView>> {
+        let ids = workspaces.iter().map(|workspace| workspace.id).collect();
+        let latest = store::workspace_build::latest_of(&self.store, ids).await?;
+        self.views_with(workspaces, latest).await
+    }
+
+    /// In a constant number of queries; leaves out what is of an organization that was deleted at this moment.
+    async fn views_with(
+        &self,
+        workspaces: Vec<workspace::Model>,
+        latest: Vec<workspace_build::Model>,
+    ) -> Result<Vec<WorkspaceView>> {
+        let builds = self.build_views(latest).await?;
+        let mut builds: BTreeMap<_, _> = builds.into_iter().map(|view| (view.workspace.id, view)).collect();
+        let templates: BTreeSet<_> = workspaces.iter().map(|workspace| workspace.template_id).collect();
+        let templates = store::template::find_many(&self.store, templates.into_iter().collect()).await?;
+        let templates: BTreeMap<_, _> = templates.into_iter().map(|template| (template.id, template)).collect();
+        let organizations: BTreeSet<_> = workspaces.iter().map(|workspace| workspace.organization_id).collect();
+        let organizations = store::organization::find_all(&self.store, &organizations).await?;
+        let organizations: BTreeMap<_, _> = organizations.into_iter().map(|found| (found.id, found)).collect();
+        let mut views = Vec::with_capacity(workspaces.len());
+        for workspace in workspaces {
+            let Some(organization) = organizations.get(&workspace.organization_id).cloned() else { continue };
+            let latest_build = builds.remove(&workspace.id);
+            let latest_build = latest_build.ok_or_else(|| Error::internal("a workspace without a build"))?;
+            let template = templates.get(&workspace.template_id).cloned();
+            let template = template.ok_or_else(|| Error::internal("a workspace without a template"))?;
+            let owner = latest_build.owner.clone();
+            views.push(WorkspaceView { workspace, owner, organization, template, latest_build });
+        }
+        Ok(views)
     }
 }
 

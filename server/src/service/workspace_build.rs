@@ -217,7 +217,7 @@ impl Service {
         views.into_iter().next().ok_or(Error::NotFound(Kind::Build))
     }
 
-    async fn build_views(&self, builds: Vec<workspace_build::Model>) -> Result<Vec<BuildView>> {
+    pub(super) async fn build_views(&self, builds: Vec<workspace_build::Model>) -> Result<Vec<BuildView>> {
         let db = &self.store;
         let job_ids: Vec<JobId> = builds.iter().map(|build| build.job_id).collect();
         let mut jobs = self.job_views(job_ids.clone()).await?;

@@ -1,5 +1,6 @@
 //! Builds of workspaces, and the resources of jobs.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     SqlErr,
@@ -49,6 +50,21 @@ pub async fn find_by_number(db: &impl Access, workspace: WorkspaceId, number: i3
 pub async fn latest(db: &impl Access, workspace: WorkspaceId) -> Result<Option<Model>> {
     let query = Entity::find().filter(Column::WorkspaceId.eq(workspace)).order_by_desc(Column::BuildNumber).limit(1);
     query.one(&db.executor()).await.map_err(from_db)
+}
+
+/// The newest build of each of these workspaces, in no order.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn latest_of(db: &impl Access, workspaces: Vec<WorkspaceId>) -> Result<Vec<Model>> {
+    const LATEST: &str = "workspace_build.build_number = (SELECT max(newest.build_number)
+        FROM workspace_build newest WHERE newest.workspace_id = workspace_build.workspace_id)";
+    let mut found = Vec::new();
+    for some in workspaces.chunks(super::IDS) {
+        let query = Entity::find().filter(Column::WorkspaceId.is_in(some.iter().copied())).filter(Expr::cust(LATEST));
+        found.extend(query.all(&db.executor()).await.map_err(from_db)?);
+    }
+    Ok(found)
 }
 
 /// A workspace's builds, newest first.

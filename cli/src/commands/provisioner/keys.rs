@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use orgplane_proto::provisioner::v1::{
-    CreateProvisionerKeyRequest, DeleteProvisionerKeyRequest, ListProvisionerKeysRequest,
+    CreateProvisionerKeyRequest, DeleteProvisionerKeyRequest, ListProvisionerKeysRequest, ProvisionerKey,
 };
 
-use crate::args::{CreateKey, DeleteKey, ListKeys};
+use crate::args::{CreateKey, DeleteKey, KeyColumn as Column, ListKeys};
 use crate::client::Client;
-use crate::error::Usage;
+use crate::error::{Usage, not_found};
 use crate::output::{self, Format};
 use crate::terminal;
 
@@ -22,8 +22,9 @@ pub(crate) async fn create(args: CreateKey) -> Result<()> {
     }
     let client = Client::signed_in(&args.connection).await?;
     let organization = client.organization(&args.organization).await?;
-    let name = args.name;
-    let request = CreateProvisionerKeyRequest { organization, name: name.clone(), tags };
+    // Keys are stored under names in lower case.
+    let name = args.name.to_lowercase();
+    let request = CreateProvisionerKeyRequest { organization: organization.id, name: name.clone(), tags };
     let reply = client.provisioner_keys().create_provisioner_key(request).await;
     let created = reply.context("can't create the provisioner key")?.into_inner();
     match args.output.output {
@@ -40,32 +41,35 @@ pub(crate) async fn create(args: CreateKey) -> Result<()> {
 pub(crate) async fn list(args: ListKeys) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
     let organization = client.organization(&args.organization).await?;
-    let reply = client.provisioner_keys().list_provisioner_keys(ListProvisionerKeysRequest { organization }).await;
+    let reply = client
+        .provisioner_keys()
+        .list_provisioner_keys(ListProvisionerKeysRequest { organization: organization.id })
+        .await;
     let keys = reply.context("can't list provisioner keys")?.into_inner().provisioner_keys;
-    output::list(
-        args.output.output,
-        &keys,
-        &["created at", "name", "tags"],
-        |key| vec![output::time(key.created_at.as_ref()), key.name.clone(), output::tags(&key.tags)],
-        "The organization has no provisioner keys.",
-    )
+    let cell = |key: &ProvisionerKey, column: &Column| match column {
+        Column::CreatedAt => output::time(key.created_at.as_ref()),
+        Column::Name => key.name.clone(),
+        Column::Tags => output::tags(&key.tags),
+    };
+    output::list(args.output.output, &keys, &args.columns, cell, "The organization has no provisioner keys.")
 }
 
 pub(crate) async fn delete(args: DeleteKey) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
     let organization = client.organization(&args.organization).await?;
     let name = args.name;
-    if !args.yes {
-        if !terminal::is_interactive() {
-            bail!("not deleted: there is no terminal to ask at; add --yes to delete the key without a question");
-        }
-        let question = format!("Delete the provisioner key {name}? Its daemons lose their connection.");
-        if !terminal::confirm(&question)? {
-            bail!("not deleted");
-        }
-    }
-    let request = DeleteProvisionerKeyRequest { organization, provisioner_key: name.clone() };
-    client.provisioner_keys().delete_provisioner_key(request).await.context("can't delete the provisioner key")?;
+    let question = format!("Delete the provisioner key {name}? Its daemons lose their connection.");
+    terminal::agree(&args.yes, &question, "not deleted").await?;
+    let request = DeleteProvisionerKeyRequest { organization: organization.id, provisioner_key: name.clone() };
+    let deleted = client.provisioner_keys().delete_provisioner_key(request).await;
+    let of = organization.name;
+    let sentence = || {
+        format!(
+            "check the name: there is no provisioner key {name:?} in {of}; `orgplane provisioner keys list --org {of}` \
+             shows them"
+        )
+    };
+    deleted.map_err(|status| not_found(status, sentence))?;
     output::progress(&format!("Successfully deleted provisioner key {name}!"));
     Ok(())
 }

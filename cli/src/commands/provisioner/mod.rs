@@ -1,5 +1,6 @@
 //! `orgplane provisioner`.
 
+pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod shim;

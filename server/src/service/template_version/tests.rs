@@ -47,7 +47,7 @@ async fn a_version_is_made_imported_and_made_a_template() {
         let template = deployment.template_create(&admin, new_template(organization, "k8s", &made)).await.unwrap();
         let again = deployment.template_create(&admin, new_template(organization, "other", &made)).await;
         assert_eq!(violated(again), ["template_version_id"]);
-        assert_eq!(deployment.template_list(&admin, "").await.unwrap().len(), 1, "nothing was left behind");
+        assert_eq!(deployment.template_list(&admin, "", "").await.unwrap().len(), 1, "nothing was left behind");
 
         let second = NewTemplateVersion { template_id: template.template.id.to_string(), name: "v2".into(), ..new };
         deployment.template_version_create(&admin, second.clone()).await.unwrap();
@@ -129,9 +129,9 @@ async fn organizations_do_not_see_each_other() {
         assert!(matches!(deployment.template_version_cancel(&bob, &version).await, Err(Error::NotFound(_))));
         assert!(matches!(deployment.template_version_variables(&bob, &version).await, Err(Error::NotFound(_))));
         assert!(matches!(deployment.template_get(&bob, &id).await, Err(Error::NotFound(_))));
-        assert!(matches!(deployment.template_list(&bob, "here").await, Err(Error::NotFound(_))));
-        assert!(deployment.template_list(&bob, "").await.unwrap().is_empty());
-        assert_eq!(deployment.template_list(&owner, "").await.unwrap().len(), 1);
+        assert!(matches!(deployment.template_list(&bob, "here", "").await, Err(Error::NotFound(_))));
+        assert!(deployment.template_list(&bob, "", "").await.unwrap().is_empty());
+        assert_eq!(deployment.template_list(&owner, "", "").await.unwrap().len(), 1);
         assert_eq!(deployment.template_get_by_name(&ann, "here", "K8S").await.unwrap().template.name, "k8s");
         assert!(matches!(deployment.template_get_by_name(&ann, "here", "a\0").await, Err(Error::NotFound(_))));
 
