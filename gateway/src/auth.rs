@@ -54,6 +54,10 @@ fn refused(cookie: bool) -> Error {
 }
 
 fn header_token(headers: &HeaderMap) -> Option<&str> {
+    // Two could be read as one here and as the other elsewhere: together they are one that is never valid.
+    if [SESSION_HEADER, header::AUTHORIZATION.as_str()].iter().any(|name| headers.get_all(*name).iter().count() > 1) {
+        return Some("two tokens");
+    }
     let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).filter(|v| !v.is_empty());
     header(SESSION_HEADER).or_else(|| header(header::AUTHORIZATION.as_str()).and_then(bearer))
 }

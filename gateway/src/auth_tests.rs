@@ -38,6 +38,8 @@ fn lookup_order() {
         ("/", &[("cookie", "coder_session_token=\"quoted\"")], Some("quoted")),
         ("/", &[("cookie", "a=b"), ("cookie", "coder_session_token=second-line")], Some("second-line")),
         ("/", &[("cookie", "xcoder_session_token=no")], None),
+        ("/", &[("authorization", "Bearer a"), ("authorization", "Bearer a")], Some("malformed")),
+        ("/", &[("coder-session-token", "a"), ("coder-session-token", "b")], Some("malformed")),
         // What can't be metadata is passed on as something that is never valid.
         ("/?access_token=a%0Ab", &[], Some("malformed")),
         ("/?access_token=%C3%A4", &[], Some("malformed")),

@@ -112,7 +112,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn time(&mut self, name: &'static str, into: &mut Option<Timestamp>) {
         let parse = |text: &str| match text {
             ZERO_TIME => Ok(None),
-            _ => text.parse().map(Some).map_err(|_| format!("{text:?} is not an RFC 3339 time")),
+            // The parser takes a date alone as well.
+            _ => match text.parse() {
+                Ok(time) if text.len() >= ZERO_TIME.len() => Ok(Some(time)),
+                _ => Err(format!("{text:?} is not an RFC 3339 time")),
+            },
         };
         self.single(name, parse, into);
     }

@@ -36,6 +36,7 @@ pub(crate) fn manual() -> Vec<Route> {
         Route::new(Method::POST, "/api/v2/users/login", manual::session::login),
         Route::new(Method::POST, "/api/v2/users/logout", manual::session::logout),
         Route::new(Method::POST, "/api/v2/files", manual::files::upload),
+        Route::new(Method::GET, "/api/v2/files/{file}", manual::files::download),
         Route::new(Method::GET, "/api/v2/templateversions/{template_version}/logs", manual::logs::of_template_version),
         Route::new(
             Method::GET,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
+use orgplane_proto::common::v1::Chunk;
 use tonic::{Response, Status, Streaming};
 use uuid::Uuid;
 
@@ -19,6 +20,18 @@ pub(crate) trait Render<T>: Send + 'static {
     fn message(&mut self, message: T, into: &mut Vec<u8>) -> Result<(), Error>;
     /// Appends what follows the last one.
     fn end(&mut self, into: &mut Vec<u8>);
+}
+
+/// Bytes as they are.
+pub(crate) struct Raw;
+
+impl Render<Chunk> for Raw {
+    fn message(&mut self, chunk: Chunk, into: &mut Vec<u8>) -> Result<(), Error> {
+        *into = chunk.data;
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
 struct State<T, R> {

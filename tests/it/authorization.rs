@@ -73,6 +73,7 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("provisioner.v1.ProvisionerJobService/GetProvisionerJob", ADMINS_HIDDEN),
     ("provisioner.v1.ProvisionerJobService/StreamJobLogs", OWN),
     ("template.v1.FileService/UploadFile", SIGNED_IN),
+    ("template.v1.FileService/DownloadFile", ADMINS_HIDDEN),
     ("template.v1.TemplateService/CreateTemplate", ADMINS),
     ("template.v1.TemplateService/ListTemplates", MEMBERS),
     ("template.v1.TemplateService/GetTemplate", MEMBERS),
@@ -283,6 +284,10 @@ impl World {
                 let header = template::upload_file_request::Message::Header(header);
                 let data = template::upload_file_request::Message::Data(Archive::terraform(&self.name()));
                 return [header, data].map(|m| bytes(template::UploadFileRequest { message: Some(m) })).to_vec();
+            }
+            "DownloadFile" => {
+                let version = self.owner.get(&format!("/api/v2/templateversions/{version}")).await.expect(200);
+                bytes(template::DownloadFileRequest { file: text(&version["job"], "file_id"), format: String::new() })
             }
             "CreateTemplate" => bytes(template::CreateTemplateRequest {
                 organization: organization(),

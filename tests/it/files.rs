@@ -1,8 +1,16 @@
-//! `POST /api/v2/files`: good archives once, bad ones never.
+//! `/api/v2/files`: good archives once and in both forms, bad ones never.
 
-use orgplane_tests::{Archive, Deployment, Rest};
+use std::io::{Cursor, Read as _, Write as _};
+
+use orgplane_tests::world::text;
+use orgplane_tests::{Archive, Databases, Deployment, Rest};
 use reqwest::Method;
+use serde_json::json;
 use tar::EntryType;
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+on_each_database!(a_zip_is_kept_as_a_tar_and_given_back_as_either);
 
 #[tokio::test]
 async fn the_same_content_of_the_same_user_is_one_file() {
@@ -20,6 +28,133 @@ async fn the_same_content_of_the_same_user_is_one_file() {
     // An archive of many pieces comes through whole.
     let large = Archive::default().file("data.bin", &vec![7; 9 * 1024 * 1024]).finish();
     let _ = owner.upload(large).await.expect(201);
+}
+
+const ZIP: &str = "application/zip";
+
+fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in files {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Names and contents.
+fn files_of_zip(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let count = archive.len();
+    let read = |index| {
+        let mut file = archive.by_index(index).unwrap();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        (file.name().unwrap().into_owned(), content)
+    };
+    (0..count).map(read).collect()
+}
+
+fn files_of_tar(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = tar::Archive::new(bytes);
+    let read = |mut entry: tar::Entry<'_, &[u8]>| {
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        (entry.path().unwrap().display().to_string(), content)
+    };
+    archive.entries().unwrap().map(|entry| read(entry.unwrap())).collect()
+}
+
+async fn a_zip_is_kept_as_a_tar_and_given_back_as_either(database: Databases) {
+    let deployment = Deployment::on(database).start().await;
+    let owner = deployment.rest().first_user().await;
+    let large = vec![7; 3 * 1024 * 1024];
+    let files: &[(&str, &[u8])] = &[("main.tf", b"locals {}\n"), ("modules/data.bin", &large)];
+    let wanted: Vec<_> = files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
+    let zip = zip_of(files);
+    let file = text(&owner.upload_as(ZIP, zip.clone()).await.expect(201), "hash");
+    assert_eq!(owner.upload_as("application/x-zip-compressed", zip).await.expect(200)["hash"], file.as_str());
+
+    for query in ["", "?format=", "?format=tar"] {
+        let tar = owner.get(&format!("/api/v2/files/{file}{query}")).await;
+        let _ = tar.expect(200);
+        assert_eq!(tar.headers["content-type"], "application/x-tar");
+        assert_eq!(files_of_tar(&tar.bytes), wanted, "{query}");
+        assert_eq!(owner.upload(tar.bytes).await.expect(200)["hash"], file.as_str(), "the same file, whichever way");
+    }
+    let zip = owner.get(&format!("/api/v2/files/{file}?format=zip")).await;
+    let _ = zip.expect(200);
+    assert_eq!(zip.headers["content-type"], ZIP);
+    assert_eq!(files_of_zip(&zip.bytes), wanted);
+    assert_eq!(owner.upload_as(ZIP, zip.bytes).await.expect(200)["hash"], file.as_str());
+
+    // A tar comes back as it was, to the byte.
+    let tar = Archive::terraform("hello");
+    let uploaded = text(&owner.upload(tar.clone()).await.expect(201), "hash");
+    assert!(owner.get(&format!("/api/v2/files/{uploaded}")).await.bytes == tar);
+
+    owner.get(&format!("/api/v2/files/{file}?format=rar")).await.refused_for(400, "format");
+    owner.get("/api/v2/files/x").await.refused_for(400, "file");
+    owner.get("/api/v2/files/11111111-2222-4333-8444-555555555555").await.refused(404);
+    deployment.rest().get(&format!("/api/v2/files/{file}")).await.refused(401);
+    let (ada, _) = owner.user("ada", &[&owner.default_organization().await]).await;
+    ada.get(&format!("/api/v2/files/{file}")).await.refused(404);
+}
+
+/// The list in full stands beside the reader; here is what a client sees of it.
+#[tokio::test]
+async fn bad_zips_are_refused_whole() {
+    let deployment = Deployment::start().await;
+    let owner = deployment.rest().first_user().await;
+    let good = zip_of(&[("main.tf", b"locals {}\n")]);
+    let changed = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    let before = deployment.database().rows().await;
+    for (what, zip, said) in [
+        ("a path with ..", zip_of(&[("a/../../b", b"x")]), "`..`"),
+        ("an absolute path", zip_of(&[("/etc/passwd", b"x")]), "absolute"),
+        ("names that differ in case", zip_of(&[("a", b"x"), ("A", b"x")]), "twice"),
+        ("a name over 255 bytes", zip_of(&[(&"a".repeat(256), b"x")]), "255 bytes"),
+        ("a device of some systems", zip_of(&[("nul", b"x")]), "device"),
+        ("another name at the content", changed(30, b'x'), "another name"),
+        ("damaged content", changed(40, 0xff), "damaged"),
+        ("an encrypted entry", changed(6, 1), "isn't what the directory says"),
+        ("cut short", good[..good.len() - 1].to_vec(), "end record"),
+        ("something behind it", [&good[..], b"x"].concat(), "isn't its end"),
+        ("a tar", Archive::terraform("hello"), "end record"),
+        ("nothing", Vec::new(), "end record"),
+    ] {
+        let told = owner.upload_as(ZIP, zip).await.refused_for(400, "archive");
+        assert!(told.contains(said), "{what}: {told}");
+    }
+    let zeros = zip_of(&[("zeros", &vec![0; 101 << 20])]);
+    assert!(zeros.len() < 1 << 20);
+    let told = owner.upload_as(ZIP, zeros).await.refused(413);
+    assert!(told.contains("100 MiB"), "{told}");
+    let told = owner.upload(good).await.refused_for(400, "archive");
+    assert!(told.contains("application/zip"), "{told}");
+    assert_eq!(deployment.database().rows().await, before, "nothing of them is left");
+}
+
+/// A daemon takes no notice of how its archive was sent.
+#[tokio::test]
+async fn a_template_can_be_made_of_a_zip() {
+    let deployment = Deployment::on(Databases::Sqlite).unrecorded().start().await;
+    let owner = deployment.rest().first_user().await;
+    let key = owner.key("default", "key", json!({})).await;
+    let _daemon = orgplane_tests::Daemon::start(&deployment, "one", &key, "echo");
+    let zip = zip_of(&[("echo.json", br##"{"import": {"readme": "# From a zip"}}"##)]);
+    let file = text(&owner.upload_as(ZIP, zip).await.expect(201), "hash");
+    let body = json!({"storage_method": "file", "file_id": file, "provisioner": "echo"});
+    let version = owner.post("/api/v2/organizations/default/templateversions", body).await.expect(201);
+    let version = owner.imported(&text(&version, "id"), orgplane_tests::LONG).await;
+    assert_eq!(
+        (&version["job"]["status"], &version["readme"]),
+        (&json!("succeeded"), &json!("# From a zip")),
+        "{version}"
+    );
 }
 
 fn bad_archives() -> Vec<(&'static str, Vec<u8>)> {
@@ -119,7 +254,7 @@ fn sparse_archive(size: u64) -> Vec<u8> {
 async fn other_types_are_refused() {
     let deployment = Deployment::start().await;
     let owner = deployment.rest().first_user().await;
-    for kind in ["application/json", "text/plain", "application/x-tarball", ""] {
+    for kind in ["application/json", "application/gzip", "text/plain", "application/x-tarball", ""] {
         let request = owner.request(Method::POST, "/api/v2/files").header("Content-Type", kind);
         owner.send(request.body(Archive::terraform("hello"))).await.refused(400);
     }

@@ -46,6 +46,17 @@ impl Process {
         Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
+    /// Bytes of memory that it occupies.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        kilobytes.and_then(|number| number.trim().parse::<u64>().ok()).expect("its memory") * 1024
+    }
+
     /// What it has printed so far.
     #[must_use]
     pub fn stdout(&self) -> String {

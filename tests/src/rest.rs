@@ -156,10 +156,15 @@ impl Rest {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    /// POST of an archive.
+    /// POST of a tar archive.
     pub async fn upload(&self, tar: Vec<u8>) -> Answer {
-        let request = self.request(Method::POST, "/api/v2/files").header("Content-Type", "application/x-tar");
-        self.send(request.body(tar)).await
+        self.upload_as("application/x-tar", tar).await
+    }
+
+    /// POST of an archive of some kind.
+    pub async fn upload_as(&self, content_type: &str, archive: Vec<u8>) -> Answer {
+        let request = self.request(Method::POST, "/api/v2/files").header("Content-Type", content_type);
+        self.send(request.body(archive)).await
     }
 
     /// Creates the first user and signs them in.

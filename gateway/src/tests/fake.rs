@@ -214,4 +214,14 @@ impl FileService for Fake {
         *request.extensions_mut() = extensions;
         self.answer(request).await.map(Response::new)
     }
+
+    type DownloadFileStream = BoxStream<'static, Result<Chunk, Status>>;
+
+    async fn download_file(
+        &self,
+        request: Request<DownloadFileRequest>,
+    ) -> Result<Response<Self::DownloadFileStream>, Status> {
+        let messages: Messages<Chunk> = self.answer(request).await?;
+        Ok(Response::new(stream::iter(messages).boxed()))
+    }
 }

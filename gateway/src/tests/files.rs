@@ -5,11 +5,13 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{Request, StatusCode};
+use orgplane_proto::common::v1::Chunk;
 use orgplane_proto::template::v1::upload_file_request::Message;
-use orgplane_proto::template::v1::{UploadFileHeader, UploadFileRequest, UploadFileResponse};
+use orgplane_proto::template::v1::{DownloadFileRequest, UploadFileHeader, UploadFileRequest, UploadFileResponse};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::fake::Messages;
 use super::{Answer, Api};
 use crate::Options;
 
@@ -48,12 +50,44 @@ async fn archives_are_passed_on_in_pieces() {
 #[tokio::test]
 async fn other_types_are_refused() {
     let api = Api::new();
-    for content_type in ["", "application/json", "application/zip", "application/x-tarball"] {
+    for content_type in ["", "application/json", "application/gzip", "application/x-tarball"] {
         let answer = upload(&api, content_type, Body::from("x")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{content_type}");
         assert!(answer.json()["detail"].as_str().unwrap().contains("application/x-tar"));
     }
     assert!(api.fake.saw_nothing());
+}
+
+#[tokio::test]
+async fn zips_are_told_by_their_type() {
+    let api = Api::new();
+    for content_type in ["application/zip", "application/x-zip-compressed", "Application/ZIP"] {
+        api.fake.reply(UploadFileResponse { id: "the-id".to_owned(), created: true });
+        assert_eq!(upload(&api, content_type, Body::from("x")).await.status, StatusCode::CREATED);
+        let Some(Message::Header(header)) = api.fake.seen().message::<Vec<UploadFileRequest>>()[0].message.clone()
+        else {
+            panic!("no header")
+        };
+        assert_eq!(header.content_type, content_type.to_ascii_lowercase());
+    }
+}
+
+#[tokio::test]
+async fn downloads_are_of_the_type_that_was_asked_for() {
+    let api = Api::new();
+    for (query, format, content_type) in [
+        ("", "", "application/x-tar"),
+        ("?format=", "", "application/x-tar"),
+        ("?format=zip", "zip", "application/zip"),
+    ] {
+        let chunk = |data: &[u8]| Ok(Chunk { data: data.to_vec() });
+        api.fake.reply::<Messages<Chunk>>(vec![chunk(b"one"), chunk(b"two")]);
+        let answer = api.get(&format!("/api/v2/files/the-id{query}")).await;
+        assert_eq!((answer.status, &*answer.bytes), (StatusCode::OK, &b"onetwo"[..]));
+        assert_eq!(answer.headers["content-type"], content_type, "{query}");
+        let DownloadFileRequest { file, format: asked } = api.fake.seen().message();
+        assert_eq!((file.as_str(), asked.as_str()), ("the-id", format));
+    }
 }
 
 #[tokio::test]
@@ -97,7 +131,7 @@ async fn early_answers_reach_clients_that_are_still_sending() {
     let server = tokio::spawn(axum::serve(listener, api.router.clone()).into_future());
     for (path, content_type, size, refuse, wanted) in [
         ("/api/v2/files", "application/x-tar", 20 * MIB, true, "HTTP/1.1 400"),
-        ("/api/v2/files", "application/zip", 20 * MIB, false, "HTTP/1.1 400"),
+        ("/api/v2/files", "application/gzip", 20 * MIB, false, "HTTP/1.1 400"),
         ("/api/v2/files", "application/x-tar", 101 * MIB, false, "HTTP/1.1 400"),
         ("/api/v2/organizations", "application/json", 20 * MIB, false, "HTTP/1.1 413"),
     ] {

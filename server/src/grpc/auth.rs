@@ -49,7 +49,7 @@ pub(crate) async fn layer(
             Ok(actor) => {
                 let caller = Caller { actor, address: address(request.extensions()), request_id };
                 request.extensions_mut().insert(caller);
-                next.run(request).await
+                status::blame_sender(next.run(request).await)
             }
             Err(error) => status::of(error).into_http(),
         }

@@ -1,9 +1,12 @@
 //! `FileService`.
 
-use futures_util::StreamExt as _;
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt as _, stream};
+use orgplane_proto::common::v1::Chunk;
 use orgplane_proto::template::v1::file_service_server::FileService;
 use orgplane_proto::template::v1::upload_file_request::Message;
-use orgplane_proto::template::v1::{UploadFileHeader, UploadFileRequest, UploadFileResponse};
+use orgplane_proto::template::v1::{DownloadFileRequest, UploadFileHeader, UploadFileRequest, UploadFileResponse};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Api, parts, status};
@@ -39,6 +42,29 @@ impl FileService for Api {
         let (file, created) = stored.map_err(status::of)?;
         Ok(Response::new(UploadFileResponse { id: file.id.to_string(), created }))
     }
+
+    type DownloadFileStream = Pin<Box<dyn Stream<Item = Result<Chunk, Status>> + Send>>;
+
+    async fn download_file(
+        &self,
+        request: Request<DownloadFileRequest>,
+    ) -> Result<Response<Self::DownloadFileStream>, Status> {
+        let (caller, DownloadFileRequest { file, format }) = parts(request)?;
+        let rows = self.0.file_download(&caller, &file, &format).await.map_err(status::of)?;
+        Ok(Response::new(Box::pin(chunks(rows))))
+    }
+}
+
+/// Bytes in messages of a size that every client takes.
+pub(super) fn chunks(
+    rows: impl Stream<Item = DomainResult<Vec<u8>>> + Send,
+) -> impl Stream<Item = Result<Chunk, Status>> + Send {
+    rows.flat_map(|row| {
+        stream::iter(match row {
+            Ok(row) => row.chunks(LARGEST_PIECE).map(|data| Ok(Chunk { data: data.to_vec() })).collect(),
+            Err(error) => vec![Err(status::of(error))],
+        })
+    })
 }
 
 fn piece(message: UploadFileRequest) -> DomainResult<Vec<u8>> {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use axum::body::Body;
+use http::Response;
 use orgplane_proto::ERROR_DOMAIN;
 use orgplane_proto::common::v1::ErrorReason;
 use tonic::{Code, Status};
@@ -73,6 +75,17 @@ pub fn of(error: Error) -> Status {
     }
     let code = Code::from(i32::try_from(reason.grpc_code()).unwrap_or(Code::Unknown as i32));
     Status::with_error_details(code, error.to_string(), details)
+}
+
+/// A codec that can't read a request calls that an internal error, without any of our details; the fault is the sender's.
+pub(super) fn blame_sender(response: Response<Body>) -> Response<Body> {
+    match Status::from_header_map(response.headers()) {
+        Some(status) if status.code() == Code::Internal && status.details().is_empty() => {
+            let rule = format!("must be one whole, readable message: {}", status.message());
+            of(Error::invalid("request", rule)).into_http()
+        }
+        _ => response,
+    }
 }
 
 /// An error with all that caused it.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::Stream;
 use orgplane_proto::common::v1 as common;
 use orgplane_proto::workspace::v1::workspace_build_service_server::WorkspaceBuildService;
 use orgplane_proto::workspace::v1::{
@@ -14,10 +14,8 @@ use orgplane_proto::workspace::v1::{
 use tonic::{Request, Response, Status};
 
 use super::convert::{message, workspace_build as convert};
+use super::file::chunks;
 use super::{Api, parts, status};
-
-/// Bytes of one piece.
-const LARGEST_PIECE: usize = 256 * 1024;
 
 #[tonic::async_trait]
 impl WorkspaceBuildService for Api {
@@ -106,12 +104,6 @@ impl WorkspaceBuildService for Api {
     ) -> Result<Response<Self::DownloadWorkspaceBuildStateStream>, Status> {
         let (caller, DownloadWorkspaceBuildStateRequest { workspace_build }) = parts(request)?;
         let rows = self.0.build_state(&caller, &workspace_build).await.map_err(status::of)?;
-        let pieces = rows.flat_map(|row| {
-            stream::iter(match row {
-                Ok(row) => row.chunks(LARGEST_PIECE).map(|data| Ok(common::Chunk { data: data.to_vec() })).collect(),
-                Err(error) => vec![Err(status::of(error))],
-            })
-        });
-        Ok(Response::new(Box::pin(pieces)))
+        Ok(Response::new(Box::pin(chunks(rows))))
     }
 }

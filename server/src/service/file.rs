@@ -2,9 +2,9 @@
 
 use futures_util::{Stream, StreamExt as _};
 
-use super::spool::{Spool, Spooled};
+use super::archive::{self, Pieces};
 use super::{Caller, Service};
-use crate::domain::archive::{Check, Fault};
+use crate::domain::archive::{Check, Fault, MAX_SIZE};
 use crate::domain::error::Kind;
 use crate::domain::id::FileId;
 use crate::domain::permission::{Action, Object, Resource, Subject, allowed};
@@ -12,12 +12,16 @@ use crate::domain::{Error, Result};
 use crate::store;
 use crate::store::entity::file;
 
-/// The kind of archive that is taken.
+use super::spool::{Spool, Spooled};
+
+/// The kind of archive that is stored.
 const TAR: &str = "application/x-tar";
+/// What is made a tar of, by the names that clients use.
+const ZIP: [&str; 2] = ["application/zip", "application/x-zip-compressed"];
 
 impl Service {
-    /// Stores an archive, checked while it comes in; nothing of a refused one. Also says whether it is new: the same
-    /// content of the same user keeps its id.
+    /// Stores an archive, a zip as the tar with the same files; nothing of a refused one. Also says whether it is new: the
+    /// same content of the same user keeps its id.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Invalid`] and [`Error::TooLarge`] with what is wrong with the archive, or what the
@@ -30,10 +34,13 @@ impl Service {
         if !may_upload(subject) {
             return Err(Error::Denied);
         }
-        if content_type != TAR {
-            return Err(Error::invalid("content_type", format!("must be `{TAR}`")));
-        }
-        let Spooled { file, sha256, size } = spool(pieces).await?;
+        let Spooled { file, sha256, size } = if content_type == TAR {
+            spool_tar(pieces).await?
+        } else if ZIP.contains(&content_type) {
+            self.archives.tar_of(spool_zip(pieces).await?).await?
+        } else {
+            return Err(Error::invalid("content_type", format!("must be `{TAR}` or `{}`", ZIP[0])));
+        };
         let tx = self.store.begin().await?;
         store::blob::insert_from(&tx, &sha256, size, file).await?;
         let stored = store::file::insert(&tx, &sha256, TAR, subject.user_id).await?;
@@ -41,8 +48,29 @@ impl Service {
         Ok(stored)
     }
 
-    /// A file that the caller may make versions of: their own, or one of a template that they may update.
-    pub(super) async fn file_for_version(&self, subject: &Subject, id: FileId) -> Result<file::Model> {
+    /// A file's bytes in pieces of at most 1 MiB: as they are stored, or as a zip with the same files.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::NotFound`] for a file that the caller may not read.
+    pub async fn file_download(&self, caller: &Caller, id: &str, format: &str) -> Result<Pieces> {
+        let subject = caller.user()?;
+        let id = FileId::parse(id).ok_or_else(|| Error::invalid("file", "must be a UUID"))?;
+        if !matches!(format, "" | "tar" | "zip") {
+            return Err(Error::invalid("format", "must be `tar` or `zip`"));
+        }
+        let file = self.file_find(subject, id).await?;
+        let rows = futures_util::stream::try_unfold(
+            (self.store.clone(), file.sha256, 0),
+            async |(store, sha256, position)| {
+                let chunk = store::blob::chunk(&store, &sha256, position).await?;
+                Ok(chunk.map(|chunk| (chunk, (store, sha256, position + 1))))
+            },
+        );
+        if format == "zip" { self.archives.zip_of(Box::pin(rows)).await } else { Ok(Box::pin(rows)) }
+    }
+
+    /// A file that the caller may read and make versions of: their own, or one of a template that they may update.
+    pub(super) async fn file_find(&self, subject: &Subject, id: FileId) -> Result<file::Model> {
         let file = store::file::find(&self.store, id).await?.ok_or(Error::NotFound(Kind::File))?;
         if allowed(subject, Action::Read, &Object::site(Resource::File).owned_by(file.created_by)) {
             return Ok(file);
@@ -61,28 +89,35 @@ fn may_upload(subject: &Subject) -> bool {
         .any(|object| allowed(subject, Action::Create, &object))
 }
 
-/// The archive, checked while it comes in.
-async fn spool<S>(mut pieces: S) -> Result<Spooled>
+/// A tar, checked while it comes in.
+async fn spool_tar<S>(mut pieces: S) -> Result<Spooled>
 where
     S: Stream<Item = Result<Vec<u8>>> + Send + Unpin,
 {
     let (mut spool, mut check) = (Spool::new().await?, Check::default());
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
-        check.feed(&piece).map_err(refused)?;
+        check.feed(&piece).map_err(archive::refused)?;
         spool.write(&piece).await?;
     }
-    check.finish().map_err(refused)?;
+    check.finish().map_err(archive::refused)?;
     spool.finish().await
 }
 
-fn refused(fault: Fault) -> Error {
-    match fault {
-        Fault::Large => Error::TooLarge { what: "The archive", limit: "100 MiB" },
-        Fault::LargeUnpacked => Error::TooLarge { what: "The unpacked archive", limit: "100 MiB" },
-        Fault::Entries => Error::TooLarge { what: "The number of the archive's entries", limit: "10000" },
-        fault => Error::invalid("archive", format!("The archive {fault}.")),
+/// A zip, to be looked at when it is whole.
+async fn spool_zip<S>(mut pieces: S) -> Result<Spooled>
+where
+    S: Stream<Item = Result<Vec<u8>>> + Send + Unpin,
+{
+    let mut spool = Spool::new().await?;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if spool.size() + piece.len() as u64 > MAX_SIZE {
+            return Err(archive::refused(Fault::Large));
+        }
+        spool.write(&piece).await?;
     }
+    spool.finish().await
 }
 
 #[cfg(test)]

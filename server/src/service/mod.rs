@@ -1,6 +1,7 @@
 //! What the control plane does: each method authorizes its caller, asks the domain, and owns its transaction. No message
 //! types, no SQL. One file per area, each a block of [`Service`].
 
+mod archive;
 pub mod assignment;
 mod authentication;
 pub mod built_in;
@@ -37,6 +38,7 @@ use crate::dispatch::news::News;
 use crate::options::Provisioners;
 use crate::store::Store;
 
+use archive::Archives;
 use job_bytes::Uploads;
 use password::Passwords;
 
@@ -51,13 +53,22 @@ pub struct Service {
     pub(crate) provisioners: Provisioners,
     passwords: Passwords,
     uploads: Uploads,
+    archives: Archives,
 }
 
 impl Service {
     /// Over a store, the dispatcher that hands out its jobs, and what clients follow of them.
     #[must_use]
     pub fn new(store: Store, dispatcher: Arc<Dispatcher>, news: Arc<News>, provisioners: Provisioners) -> Self {
-        Self { store, dispatcher, news, provisioners, passwords: Passwords::default(), uploads: Uploads::default() }
+        Self {
+            store,
+            dispatcher,
+            news,
+            provisioners,
+            passwords: Passwords::default(),
+            uploads: Uploads::default(),
+            archives: Archives::default(),
+        }
     }
 
     /// Whether requests can be served: the database answers.

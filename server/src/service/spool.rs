@@ -2,10 +2,13 @@
 //! for no longer than their storing takes.
 
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use crate::domain::{Error, Result};
 use crate::store;
+
+/// Bytes that are read at once.
+const PIECE: usize = 256 * 1024;
 
 /// What came so far.
 pub(super) struct Spool {
@@ -27,6 +30,20 @@ impl Spool {
         let file = tokio::task::spawn_blocking(tempfile::tempfile).await.map_err(Error::internal)?;
         let file = tokio::fs::File::from_std(file.map_err(Error::internal)?);
         Ok(Self { file, digest: Sha256::new(), size: 0 })
+    }
+
+    /// A file that is there already, from its start on.
+    pub(super) async fn of(mut file: tokio::fs::File) -> Result<Spooled> {
+        let (mut digest, mut size, mut piece) = (Sha256::new(), 0, vec![0; PIECE]);
+        loop {
+            let read = file.read(&mut piece).await.map_err(Error::internal)?;
+            if read == 0 {
+                break;
+            }
+            digest.update(&piece[..read]);
+            size += read as u64;
+        }
+        Self { file, digest, size }.finish().await
     }
 
     /// Bytes so far.

@@ -95,7 +95,7 @@ impl Service {
         } else {
             authorize(subject, Action::Create, &object, Kind::Template)?;
         }
-        let file = self.file_for_version(subject, file_id).await?;
+        let file = self.file_find(subject, file_id).await?;
         let values = Zeroizing::new(serde_json::to_vec(&values).map_err(Error::internal)?);
 
         let tx = self.store.begin().await?;

@@ -14,6 +14,8 @@ use crate::files::create_private;
 /// All files of a template together.
 pub(super) const MAX_UNPACKED: u64 = 100 * 1024 * 1024;
 const MAX_ENTRIES: usize = 20_000;
+/// Bytes of a header that extends the next one: the reader holds it in memory.
+const MAX_EXTENSION: u64 = 64 * 1024;
 
 /// Why an archive isn't unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +51,11 @@ fn refused(path: &Path, what: &str) -> ArchiveError {
 /// Unpacks regular files and directories below `into`. What Terraform would take for its own (a state, plugins, our
 /// override) is left out: it comes from the server and from `init` only.
 pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
+    check_headers(archive)?;
     let mut tar = tar::Archive::new(File::open(archive)?);
     let mut left = MAX_UNPACKED;
-    let damaged = |e: io::Error| ArchiveError::Refused(format!("it isn't a readable tar: {e}"));
-    for (number, entry) in tar.entries().map_err(damaged)?.enumerate() {
+    for entry in tar.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
-        if number >= MAX_ENTRIES {
-            return Err(ArchiveError::Refused(format!("it has more than {MAX_ENTRIES} entries")));
-        }
         let name = entry.path().map_err(damaged)?.into_owned();
         let kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
@@ -80,7 +79,8 @@ pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
                 }
                 let mode = if executable { 0o700 } else { 0o600 };
                 let mut options = OpenOptions::new();
-                options.write(true).create(true).truncate(true).mode(mode);
+                // A name that is there already, in this spelling or in one that the disk takes for it, is the archive's fault.
+                options.write(true).create_new(true).mode(mode);
                 let mut file = options.open(target).map_err(broken(&name))?;
                 let copied = io::copy(&mut entry.by_ref().take(size), &mut file).map_err(broken(&name))?;
                 if copied != size {
@@ -95,10 +95,34 @@ pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<(), ArchiveError> {
     Ok(())
 }
 
+fn damaged(error: io::Error) -> ArchiveError {
+    ArchiveError::Refused(format!("it isn't a readable tar: {error}"))
+}
+
+/// Counts entries, and those with them that the reader takes for a part of the next one.
+fn check_headers(archive: &Path) -> Result<(), ArchiveError> {
+    let mut tar = tar::Archive::new(File::open(archive)?);
+    for (number, entry) in tar.entries().map_err(damaged)?.raw(true).enumerate() {
+        let entry = entry.map_err(damaged)?;
+        if number >= MAX_ENTRIES {
+            return Err(ArchiveError::Refused(format!("it has more than {MAX_ENTRIES} entries")));
+        }
+        let kind = entry.header().entry_type();
+        let extends = kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions();
+        if extends && entry.size() > MAX_EXTENSION {
+            return Err(ArchiveError::Refused(format!("it has an extended header of {} bytes", entry.size())));
+        }
+    }
+    Ok(())
+}
+
 /// The path without `.`, if it stays below where it starts.
 fn local(name: &Path) -> Result<PathBuf, ArchiveError> {
     if name.as_os_str().as_bytes().contains(&0) {
         return Err(refused(name, "has a NUL in its name"));
+    }
+    if name.to_str().is_none_or(|text| text.chars().any(char::is_control)) {
+        return Err(refused(name, "has a name that isn't UTF-8 or has control characters"));
     }
     let mut path = PathBuf::new();
     for component in name.components() {
@@ -204,6 +228,59 @@ mod tests {
         }
         let full = broken(Path::new("x"))(io::Error::from_raw_os_error(Errno::ENOSPC as i32));
         assert!(matches!(full, ArchiveError::Io(_)));
+    }
+
+    #[test]
+    fn what_would_be_read_in_two_ways_is_refused() {
+        for (names, word) in [(vec!["a", "a"], "exists"), (vec!["a", "./a"], "exists"), (vec!["a\nb"], "control")] {
+            let error = archive(|b| {
+                for name in &names {
+                    b.append(&entry(EntryType::Regular, name), &b"x"[..]).unwrap();
+                }
+            });
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(word), "{names:?}: {error}");
+        }
+        let long = vec![b'a'; 100_000];
+        for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+            let mut header = entry(kind, "long");
+            header.set_size(long.len() as u64);
+            header.set_cksum();
+            let error = archive(|b| b.append(&header, &long[..]).unwrap()).unwrap_err().to_string();
+            assert!(error.contains("extended header"), "{kind:?}: {error}");
+        }
+    }
+
+    /// Whatever bytes come, it ends without a panic and stays below where it may write.
+    #[test]
+    fn mutated_archives_stay_where_they_are_put() {
+        use proptest::prelude::*;
+        let base = {
+            let mut builder = tar::Builder::new(Vec::new());
+            for name in ["main.tf", "sub/x.tf"] {
+                builder.append(&entry(EntryType::Regular, name), &b"x"[..]).unwrap();
+            }
+            builder.into_inner().unwrap()
+        };
+        let changes = prop::collection::vec((0..base.len(), any::<u8>(), any::<bool>()), 1..6);
+        proptest!(ProptestConfig::with_cases(300), |(changes in changes, length in 0..=base.len())| {
+            let mut bytes = base.clone();
+            for (at, byte, in_names) in changes {
+                bytes[if in_names { at % 100 } else { at }] = byte;
+            }
+            bytes.truncate(length);
+            // Most changes break a checksum: put the first header's right, so that what follows it is looked at.
+            if bytes.len() >= 512 {
+                let sum: u32 = (0..512).map(|at| if (148..156).contains(&at) { 32 } else { u32::from(bytes[at]) }).sum();
+                bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            }
+            let dir = tempfile::tempdir().unwrap();
+            let (path, into) = (dir.path().join("a.tar"), dir.path().join("into"));
+            std::fs::write(&path, &bytes).unwrap();
+            create_private(&into).unwrap();
+            let _ = unpack(&path, &into);
+            prop_assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "something was written beside it");
+        });
     }
 
     #[test]

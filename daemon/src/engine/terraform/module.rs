@@ -136,6 +136,8 @@ impl Module {
 }
 
 fn read_hcl(text: &str, file: &str, module: &mut Module) -> Result<(), String> {
+    // Terraform takes a byte order mark, the parser doesn't.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let body = hcl::parse(text).map_err(|e| e.to_string())?;
     for block in body.blocks() {
         match (block.identifier(), block.labels()) {

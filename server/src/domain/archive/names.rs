@@ -66,5 +66,15 @@ fn fit(path: &[u8]) -> Result<Option<String>, Fault> {
     if parts.len() > MAX_DEPTH || parts.iter().any(|part| part.len() > MAX_PART) {
         return Err(Fault::Length(shown()));
     }
+    if parts.iter().any(|part| is_device(part)) {
+        return Err(Fault::Reserved(shown()));
+    }
     Ok((!parts.is_empty()).then(|| parts.join("/")))
+}
+
+/// Windows has these names in every folder.
+fn is_device(part: &str) -> bool {
+    let name = part.to_ascii_lowercase();
+    let numbered = |port: &str| name.strip_prefix(port).is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']));
+    matches!(name.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
 }

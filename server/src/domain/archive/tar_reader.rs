@@ -67,7 +67,9 @@ impl Check {
     /// A [`Fault`] when it isn't finished or breaks a rule as a whole.
     pub fn finish(self) -> Result<(), Fault> {
         if self.empty_blocks < 2 {
-            return Err(Fault::Unfinished(self.position));
+            // Less than a block came, or an archive that is cut.
+            let other = other_kind(&self.header).filter(|_| self.position == self.header.len() as u64);
+            return Err(other.map_or(Fault::Unfinished(self.position), Fault::OtherKind));
         }
         self.names.finish()
     }
@@ -107,7 +109,7 @@ impl Check {
 
     fn entry(&mut self, header: &Header, block: &[u8], at: u64) -> Result<(), Fault> {
         if header.cksum().ok() != Some(checksum(block)) {
-            return Err(Fault::Damaged(at));
+            return Err(other_kind(block).filter(|_| at == 0).map_or(Fault::Damaged(at), Fault::OtherKind));
         }
         let size = header.entry_size().map_err(|_| Fault::Damaged(at))?;
         let kind = header.entry_type();
@@ -183,6 +185,15 @@ fn pax_path(content: &[u8], global: bool) -> Option<Option<Vec<u8>>> {
         }
     }
     Some(path)
+}
+
+/// What was sent instead of a tar, where its first bytes tell.
+fn other_kind(block: &[u8]) -> Option<&'static str> {
+    match block {
+        [0x1f, 0x8b, ..] => Some("a gzip file; send it unpacked"),
+        [b'P', b'K', 3, 4, ..] => Some("a zip archive; send it as `application/zip`"),
+        _ => None,
+    }
 }
 
 /// As much as is left, of what there is.

@@ -84,6 +84,11 @@ fn each_bad_archive_is_refused_with_its_reason() {
     let table: Vec<(Vec<u8>, Fault)> = vec![
         (b"not a tar archive, but text ".repeat(40), Fault::Damaged(0)),
         (vec![], Fault::Unfinished(0)),
+        (
+            [b"PK\x03\x04".as_slice(), &[0; 512]].concat(),
+            Fault::OtherKind("a zip archive; send it as `application/zip`"),
+        ),
+        ([b"\x1f\x8b".as_slice(), &[0; 512]].concat(), Fault::OtherKind("a gzip file; send it unpacked")),
         (archive(&[]), Fault::Empty),
         (archive(&[("a/", Directory, b"")]), Fault::Empty),
         (archive(&[file("../a")]), Fault::Parent(name("../a"))),
@@ -115,6 +120,8 @@ fn each_bad_archive_is_refused_with_its_reason() {
         (archive(&[("h", GNULongName, part.as_bytes()), file("c")]), Fault::Length(part.clone())),
         (archive(&[file("./")]), Fault::Special(name("./"))),
         (archive(&[file(".")]), Fault::Length(name("."))),
+        (archive(&[file("con")]), Fault::Reserved(name("con"))),
+        (archive(&[file("a/Lpt1/b")]), Fault::Reserved(name("a/Lpt1/b"))),
         (archive(&[file("a"), file("a")]), Fault::Duplicate(name("a"))),
         (archive(&[file("a"), file("./a")]), Fault::Duplicate(name("./a").replace("./", ""))),
         (archive(&[file("Main.tf"), file("main.TF")]), Fault::Duplicate(name("main.TF"))),

@@ -130,6 +130,9 @@ pub(crate) fn state(state: pb::StateReference) -> Result<StateReference> {
 pub(crate) fn report(result: pb::Result) -> Result<Report> {
     let (outcome, error_code) = (result.outcome(), result.error_code());
     let pb::Result { error, last_log_number, state: newest, payload, timings, .. } = result;
+    if last_log_number < 0 {
+        return Err(fault("last_log_number", "must not be negative"));
+    }
     let outcome = match outcome {
         pb::Outcome::Unspecified => return Err(fault("outcome", "must be set")),
         pb::Outcome::Succeeded => Outcome::Succeeded,

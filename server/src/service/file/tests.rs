@@ -47,7 +47,7 @@ async fn what_is_refused_leaves_nothing() {
         let refused = upload(&deployment, &owner, &good[..good.len() - 512]).await;
         assert_eq!(violated(refused), ["archive"]);
         assert_eq!(violated(upload(&deployment, &owner, b"").await), ["archive"]);
-        let wrong_type = deployment.file_upload(&owner, "application/zip", stream::iter([Ok(good.clone())])).await;
+        let wrong_type = deployment.file_upload(&owner, "application/gzip", stream::iter([Ok(good.clone())])).await;
         assert_eq!(violated(wrong_type), ["content_type"]);
         let broken = stream::iter([Ok(good.clone()), Err(Error::invalid("data", "is cut"))]);
         assert_eq!(violated(deployment.file_upload(&owner, TAR, broken).await), ["data"]);
