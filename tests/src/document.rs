@@ -58,7 +58,10 @@ impl Document {
         }
         let validator = self.validator(schema);
         let first = validator.iter_errors(body).next()?;
-        Some(format!("{method} {template} {status}: {first} at {:?} by the OpenAPI document", first.instance_path().as_str()))
+        Some(format!(
+            "{method} {template} {status}: {first} at {:?} by the OpenAPI document",
+            first.instance_path().as_str()
+        ))
     }
 
     fn validator(&self, schema: &Value) -> std::sync::Arc<Validator> {

@@ -47,7 +47,7 @@ Examples:
   orgplane organizations create data-platform
   orgplane provisioner keys create cluster --org data-platform
   orgplane provisioner start --key-file cluster.key   Run that organization's jobs here
-  orgplane templates push hello --org data-platform Upload the template in this folder
+  orgplane templates push hello --org data-platform   Upload the template in this folder
   orgplane create first --template hello              Start a workspace of it
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
