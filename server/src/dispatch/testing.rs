@@ -95,8 +95,8 @@ pub(crate) async fn insert(store: &Store, ground: &Ground, input: Input, tags: T
         Input::Import(version) | Input::DryRun(version) => {
             let template = (version == ground.version).then_some(ground.template);
             let sql = "INSERT INTO template_version (id, organization_id, template_id, job_id, name, message, readme,
-                user_variable_values, archived, created_by, created_at, updated_at)
-                VALUES ($1, $2, $3, $4, 'v1', '', '', $5, $6, $7, 0, 0)";
+                lock_file, user_variable_values, archived, created_by, created_at, updated_at)
+                VALUES ($1, $2, $3, $4, 'v1', '', '', '', $5, $6, $7, 0, 0)";
             let given = tx.sealer().seal(br#"{"region":"eu"}"#);
             let values = [
                 version.into(),
