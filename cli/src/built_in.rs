@@ -39,27 +39,9 @@ const KEY_RENEWAL: Duration = Duration::from_secs(60 * 60);
 const INTERRUPTED: Duration = Duration::from_secs(6 * 60);
 /// For the calls that are under way when all daemons have ended.
 const LAST_CALLS: Duration = Duration::from_secs(2);
-/// All that a daemon gets of the server's environment, which may hold passwords: where programs and files are, language,
-/// the way to the network, what is logged.
-const ENVIRONMENT: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "TF_CLI_CONFIG_FILE",
-    "ORGPLANE_LOG",
-    "RUST_LOG",
-];
+/// What a daemon gets of the server's environment, which may hold passwords, beyond what templates get of a daemon's: what
+/// is logged.
+const LOGGING: [&str; 2] = ["ORGPLANE_LOG", "RUST_LOG"];
 
 /// How built-in daemons are to be.
 #[derive(Debug)]
@@ -303,8 +285,8 @@ impl Supervisor {
 }
 
 fn environment() -> Vec<(OsString, OsString)> {
-    let mut kept: Vec<_> =
-        std::env::vars_os().filter(|(name, _)| ENVIRONMENT.iter().any(|known| name == known)).collect();
+    let known = || orgplane_daemon::ENVIRONMENT.iter().chain(&LOGGING);
+    let mut kept: Vec<_> = std::env::vars_os().filter(|(name, _)| known().any(|known| name == known)).collect();
     // The way to the server is never by a proxy.
     let mut direct = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
     direct.push_str(if direct.is_empty() { "127.0.0.1" } else { ",127.0.0.1" });

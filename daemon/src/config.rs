@@ -180,6 +180,9 @@ pub struct Config {
     pub work_dir: PathBuf,
     /// Accounts that engines run as, one job each at a time; empty: as the daemon itself. Needs root.
     pub engine_users: Vec<EngineUser>,
+    /// What templates get of the daemon's environment beyond [`crate::ENVIRONMENT`]: names, or `AWS_*` for all variables
+    /// that begin so. The daemon's own settings are never passed on.
+    pub engine_env: Vec<String>,
     /// How an engine's shim is started.
     pub shim: ShimCommand,
     /// Waits and graces.
@@ -213,6 +216,7 @@ impl Config {
             cache_dir: user("XDG_CACHE_HOME", ".cache").map(|p| p.join("orgplane")).unwrap_or_default(),
             work_dir: user("XDG_DATA_HOME", ".local/share").map(|p| p.join("orgplane/provisioner")).unwrap_or_default(),
             engine_users: Vec::new(),
+            engine_env: Vec::new(),
             shim: ShimCommand { program, args },
             intervals: Intervals::default(),
             vitals: Vitals::default(),
@@ -244,6 +248,12 @@ impl Config {
             }
         }
         self.check_engine_users()?;
+        let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if let Some(wrong) = self.engine_env.iter().find(|n| n.is_empty() || !is_name(n.strip_suffix('*').unwrap_or(n)))
+        {
+            let wrong = format!("{wrong:?} is neither a variable's name nor the beginning of one with * behind it");
+            return Err(rule("engine-env", wrong));
+        }
         if self.intervals.backoff_min.is_zero() || self.intervals.backoff_max < self.intervals.backoff_min {
             return Err(rule("backoff", "the shortest must be over zero and not over the longest"));
         }

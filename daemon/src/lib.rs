@@ -27,6 +27,7 @@ mod workdir;
 
 pub use config::{Config, EngineKind, EngineUser, Intervals, Secret, ShimCommand, check_name, default_name};
 pub use daemon::{find_terraform, run};
+pub use engine::terraform::ENVIRONMENT;
 pub use error::Error;
 pub use shim::shim;
 pub use stop::Stop;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orgplane_tests::wait::SHORT;
 use orgplane_tests::world::{outputs, text};
-use orgplane_tests::{Archive, Daemon, Databases, Deployment, LONG, Rest, terraform};
+use orgplane_tests::{Archive, Daemon, Databases, Deployment, LONG, Rest, terraform, terraforms};
 use serde_json::{Value, json};
 
 on_each_database!(terraform_from_import_to_delete);
@@ -12,14 +12,17 @@ on_each_database!(terraform_from_import_to_delete);
 const LINE: &str = "the-line-of-a-local-exec";
 
 async fn terraform_from_import_to_delete(database: Databases) {
-    if !terraform() {
-        return;
+    for program in terraforms() {
+        from_import_to_delete(database, program).await;
     }
+}
+
+async fn from_import_to_delete(database: Databases, program: &str) {
     let deployment = Deployment::on(database).start().await;
     let owner = deployment.rest().first_user().await;
     let organization = owner.organization("data-platform").await;
     let key = owner.key(&organization, "data-cluster-key", json!({})).await;
-    let mut daemon = Daemon::start(&deployment, "cluster", &key, "terraform");
+    let mut daemon = Daemon::start_with(&deployment, "cluster", &key, "terraform", &["--terraform-path", program]);
     let shown = owner.daemon(&organization, "cluster", "idle").await;
     assert_eq!(shown["provisioners"], json!(["terraform"]));
 

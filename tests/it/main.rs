@@ -41,6 +41,7 @@ mod orphans_and_states;
 mod provisioner_daemons;
 mod provisioner_jobs;
 mod provisioner_keys;
+mod secrets_of_jobs;
 mod stream;
 mod template_versions;
 mod templates;

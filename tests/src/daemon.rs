@@ -34,7 +34,12 @@ impl Daemon {
         let folder = tempfile::Builder::new().prefix("orgplane-daemon-").tempdir().expect("a temporary folder");
         let mut command = daemon_command(deployment.url(), folder.path(), name, key, engine);
         command.args(flags);
-        Self { process: Process::start(name, &mut command), folder }
+        Self::run(folder, name, &mut command)
+    }
+
+    /// Starts one by a command of its own; see [`daemon_command`].
+    pub fn run(folder: TempDir, name: &str, command: &mut Command) -> Self {
+        Self { process: Process::start(name, command), folder }
     }
 
     /// Its process.
@@ -58,9 +63,16 @@ pub fn daemon_command(url: &str, folder: &Path, name: &str, key: &str, engine: &
     let mut file = std::fs::OpenOptions::new();
     let mut file = file.create(true).write(true).truncate(true).mode(0o600).open(&key_file).expect("the key file");
     writeln!(file, "{key}").expect("the key file");
+    let mut command = keyless_command(url, folder, name, engine);
+    command.arg("--key-file").arg(&key_file);
+    command
+}
+
+/// The same without a key.
+#[must_use]
+pub fn keyless_command(url: &str, folder: &Path, name: &str, engine: &str) -> Command {
     let mut command = command();
-    command.args(["provisioner", "start", "--url", url, "--name", name, "--engine", engine, "--key-file"]);
-    command.arg(&key_file);
+    command.args(["provisioner", "start", "--url", url, "--name", name, "--engine", engine]);
     command.arg("--work-dir").arg(folder.join("work")).arg("--cache-dir").arg(folder.join("cache"));
     command
 }

@@ -56,7 +56,16 @@ pub fn present(what: &str, found: bool) -> bool {
 /// Whether Terraform or OpenTofu is on PATH; see [`present`].
 #[must_use]
 pub fn terraform() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     present("terraform", on_path("terraform") || on_path("tofu"))
+}
+
+/// Of Terraform and OpenTofu those that are on PATH, for what has to be shown with each; see [`present`].
+#[must_use]
+pub fn terraforms() -> Vec<&'static str> {
+    ["terraform", "tofu"].into_iter().filter(|program| present(program, on_path(program))).collect()
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -235,7 +235,10 @@ mod tests {
         commands(&Args::command(), "orgplane", &mut found);
         for (path, command) in found {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let examples: Vec<_> = help.lines().filter(|line| line.starts_with("  ")).collect();
+            // A line that goes on is one example with the next; a remark on a line of its own stands further in.
+            let help = help.replace("\\\n    ", "");
+            let examples = help.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+            let examples: Vec<_> = examples.collect();
             assert!(!examples.is_empty() || command.has_subcommands(), "{path} has no example");
             for example in examples {
                 let words = words(example);

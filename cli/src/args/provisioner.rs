@@ -93,6 +93,10 @@ pub(crate) struct Start {
     /// --capacity. Needs root. Without it templates have the rights of the daemon.
     #[arg(long, value_name = "USERS", env = "ORGPLANE_ENGINE_USER")]
     pub(crate) engine_user: Option<String>,
+    /// Variables of the daemon's environment that templates get beyond PATH, HOME, language, proxies, certificates and
+    /// TF_CLI_CONFIG_FILE, such as a cloud's credentials: names, or AWS_* for all that begin so; may be repeated.
+    #[arg(long, value_name = "NAMES", env = "ORGPLANE_ENGINE_ENV", value_delimiter = ',')]
+    pub(crate) engine_env: Vec<String>,
     /// An engine to offer; may be repeated.
     #[arg(long = "engine", value_enum, default_value = "terraform", env = "ORGPLANE_ENGINES", value_delimiter = ',')]
     pub(crate) engines: Vec<Engine>,

@@ -28,6 +28,8 @@ pub(crate) struct Host {
     pub(crate) terraform: Option<terraform::Binary>,
     pub(crate) echo: bool,
     pub(crate) server_url: String,
+    /// Names or beginnings of variables that templates get of the daemon's environment.
+    pub(crate) engine_env: Vec<String>,
     /// `None`: engines run as the daemon does.
     pub(crate) users: Option<Arc<Users>>,
 }
@@ -56,6 +58,7 @@ impl Host {
             terraform,
             echo,
             server_url: config.access_url.clone().unwrap_or_else(|| config.server.url.clone()),
+            engine_env: config.engine_env.clone(),
             users: (!config.engine_users.is_empty()).then(|| Users::new(&config.engine_users)),
         })
     }

@@ -40,6 +40,7 @@ pub(crate) async fn run(args: Start) -> Result<()> {
     if let Some(users) = &args.engine_user {
         config.engine_users = orgplane_daemon::EngineUser::parse(users)?;
     }
+    config.engine_env = args.engine_env;
     if let Some(dir) = args.cache_dir {
         config.cache_dir = absolute(dir)?;
     }

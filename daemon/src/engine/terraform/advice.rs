@@ -42,6 +42,14 @@ pub(super) fn on(error: &str) -> Option<&'static str> {
     ADVICE.iter().find(|(words, _)| fits(words)).map(|(_, advice)| *advice)
 }
 
+/// The error with what helps against it, where that is known.
+pub(super) fn added(error: String) -> String {
+    match on(&error) {
+        Some(advice) => format!("{error} ({advice})"),
+        None => error,
+    }
+}
+
 /// For an engine that a signal ended which nobody here sent.
 pub(super) fn on_signal(signal: i32) -> Option<&'static str> {
     (signal == 9).then_some(

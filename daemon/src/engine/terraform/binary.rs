@@ -61,7 +61,7 @@ impl Binary {
         let running = Command::new(path)
             .arg("version")
             .env_clear()
-            .envs(environment::base(std::env::vars_os(), &BTreeMap::new()))
+            .envs(environment::base(std::env::vars_os(), &[], &BTreeMap::new()))
             .current_dir("/")
             .stdin(Stdio::null())
             .kill_on_drop(true)

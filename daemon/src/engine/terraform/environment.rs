@@ -5,15 +5,43 @@ use std::ffi::OsString;
 
 use orgplane_proto::provisioner::v1::JobMetadata;
 
-/// The daemon's environment without its own settings, and without what would make Terraform keep its state or plans
-/// elsewhere or change its command lines; then what is added.
+/// All that templates get of a daemon's environment, which may hold secrets, unless more is named: where programs and
+/// files are, language, the way to the network, Terraform's own configuration.
+pub const ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "TF_CLI_CONFIG_FILE",
+];
+
+/// What templates get of the daemon's environment: [`ENVIRONMENT`] and what is named, `AWS_*` for all that begin so. Never
+/// the daemon's own settings, nor what would make Terraform keep its state or plans elsewhere or change its command
+/// lines. Then what is added.
 pub(crate) fn base(
     host: impl Iterator<Item = (OsString, OsString)>,
+    named: &[String],
     added: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
+    let is_named = |name: &str| {
+        let mut named = named.iter();
+        named.any(|pattern| pattern.strip_suffix('*').map_or(name == pattern, |start| name.starts_with(start)))
+    };
     let mut env: BTreeMap<String, String> = host
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| !is_hidden(name))
+        .filter(|(name, _)| (ENVIRONMENT.contains(&name.as_str()) || is_named(name)) && !is_hidden(name))
         .collect();
     for (name, value) in [("TF_IN_AUTOMATION", "1"), ("TF_INPUT", "0"), ("CHECKPOINT_DISABLE", "1")] {
         env.insert(name.to_owned(), value.to_owned());
@@ -58,16 +86,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_daemons_own_settings_are_hidden_from_templates() {
-        let host =
-            ["PATH", "AWS_PROFILE", "CODER_PROVISIONER_DAEMON_KEY", "ORGPLANE_KEY", "TF_WORKSPACE", "TF_CLI_ARGS_plan"]
-                .map(|name| (OsString::from(name), OsString::from("x")));
+    fn templates_get_what_is_named_and_never_the_daemons_own_settings() {
+        const HIDDEN: [&str; 4] = ["CODER_PROVISIONER_DAEMON_KEY", "ORGPLANE_KEY", "TF_WORKSPACE", "TF_CLI_ARGS_plan"];
+        let host = || {
+            let names = ["PATH", "AWS_PROFILE", "AWS_REGION", "VAULT_TOKEN"].into_iter().chain(HIDDEN);
+            names.map(|name| (OsString::from(name), OsString::from("x")))
+        };
         let metadata = JobMetadata { workspace_name: "dev".to_owned(), ..JobMetadata::default() };
-        let env = base(host.into_iter(), &job(&metadata, "start", "http://h"));
-        assert!(env.contains_key("PATH") && env.contains_key("AWS_PROFILE"));
+        let env = base(host(), &[], &job(&metadata, "start", "http://h"));
+        assert!(env.contains_key("PATH") && !env.contains_key("AWS_PROFILE"));
         assert_eq!(env["CODER_WORKSPACE_NAME"], "dev");
         assert_eq!(env["CODER_AGENT_URL"], "http://h");
-        for hidden in ["CODER_PROVISIONER_DAEMON_KEY", "ORGPLANE_KEY", "TF_WORKSPACE", "TF_CLI_ARGS_plan"] {
+        let of =
+            |named: &[&str]| base(host(), &named.iter().map(ToString::to_string).collect::<Vec<_>>(), &BTreeMap::new());
+        let env = of(&["AWS_*"]);
+        assert!(env.contains_key("AWS_PROFILE") && env.contains_key("AWS_REGION") && !env.contains_key("VAULT_TOKEN"));
+        assert!(!of(&["AWS_"]).contains_key("AWS_PROFILE"));
+        let env = of(&["*", "ORGPLANE_KEY"]);
+        assert!(env.contains_key("VAULT_TOKEN"));
+        for hidden in HIDDEN {
             assert!(!env.contains_key(hidden), "{hidden}");
         }
     }

@@ -22,6 +22,7 @@ use orgplane_proto::provisioner::v1::{LogLevel, assign};
 
 use self::archive::ArchiveError;
 pub(crate) use self::binary::Binary;
+pub use self::environment::ENVIRONMENT;
 use self::graph::Graph;
 use self::module::Module;
 use self::resources::Show;
@@ -111,14 +112,14 @@ async fn write_variables(terraform: &Terraform<'_>, module: &Module) -> Result<(
 }
 
 fn write(work: &Path, file: &str, bytes: &[u8]) -> Result<(), Failure> {
-    write_private(&work.join(file), bytes).map_err(|e| Failure::job(format!("can't write {file}: {e}")))
+    write_private(&work.join(file), bytes).map_err(|e| Failure::job(advice::added(format!("can't write {file}: {e}"))))
 }
 
 /// The environment of the job's commands.
 fn environment(context: &Context, transition: &str) -> BTreeMap<String, String> {
     let metadata = context.job.assign.metadata.clone().unwrap_or_default();
     let job = environment::job(&metadata, transition, &context.host.server_url);
-    let mut env = environment::base(std::env::vars_os(), &job);
+    let mut env = environment::base(std::env::vars_os(), &context.host.engine_env, &job);
     if let Some(user) = &context.user {
         env.extend(user.environment());
     }

@@ -236,7 +236,7 @@ impl<'a> Terraform<'a> {
         };
         let (exit, ()) = tokio::join!(running, reading);
         let exit = exit.map_err(|e| match e {
-            ExecError::Start(_) => Failure::job(e.to_string()),
+            ExecError::Start(_) => Failure::job(advice::added(e.to_string())),
             ExecError::Unread(_) | ExecError::Lost(_) => Failure::Lost(e.to_string()),
         })?;
         let whole = Timing {
