@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -32,6 +32,8 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 256;
 /// A connection that hasn't said what it wants for so long is closed.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// For a refused client to read why.
+const LINGER: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 
@@ -159,11 +161,20 @@ async fn connection(
         return;
     }
     let Some(tls) = tls else { return exchange(stream, peer, routers, builder, watcher).await };
-    match timeout(PATIENCE, tls.accept(stream)).await {
+    match timeout(PATIENCE, tls.accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => exchange(stream, peer, routers, builder, watcher).await,
-        Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS"),
+        Ok(Err((error, stream))) => {
+            tracing::debug!(%error, %peer, "no TLS");
+            linger(stream).await;
+        }
         Err(_) => {}
     }
+}
+
+/// Reads on for a moment: a connection that is closed over unread words takes our last one, which says why, along.
+async fn linger(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let _ = timeout(LINGER, tokio::io::copy(&mut stream.take(MAX_HEADER_BYTES as u64), &mut tokio::io::sink())).await;
 }
 
 async fn exchange(

@@ -62,13 +62,17 @@ impl Peer {
 }
 
 impl Peer {
-    /// Who refuses a certificate says so and closes; our next words then fail before we have heard it.
+    /// Who refuses us says so and closes; our next words then fail before we have heard it. What can't be written to has
+    /// ended, so there is something to read, if only the end.
     fn last_words<T>(&mut self, cx: &mut Context<'_>, error: io::Error) -> Poll<io::Result<T>> {
-        let mut space = [0; 1];
-        let heard = Pin::new(&mut *self.io).poll_read(cx, &mut ReadBuf::new(&mut space));
-        match heard {
-            Poll::Ready(Err(said)) => self.explain(said),
-            _ => self.explain(error),
+        let mut space = [0; 2 * SHOWN];
+        let mut words = ReadBuf::new(&mut space);
+        let heard = ready!(Pin::new(&mut *self.io).poll_read(cx, &mut words));
+        let unheard = !std::mem::replace(&mut self.heard, true);
+        match (heard, foreign(words.filled(), &self.server)) {
+            (Err(said), _) => self.explain(said),
+            (Ok(()), Some(fault)) if unheard => self.fail(fault),
+            (Ok(()), _) => Poll::Ready(Err(error)),
         }
     }
 }

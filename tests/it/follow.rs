@@ -151,7 +151,7 @@ async fn who_may_not_follow_is_answered_before_the_upgrade() {
     let token = owner.token();
 
     // Every documented place of a token.
-    let origin = stage.deployment.url().to_owned();
+    let origin = stage.deployment.rest_url().to_owned();
     let cookie = format!("coder_session_token={token}");
     for request in [
         anyone.upgrade(&follow).header("Coder-Session-Token", token),

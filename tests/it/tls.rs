@@ -213,8 +213,7 @@ async fn an_answer_that_is_not_grpc_is_named() {
 
 #[tokio::test]
 async fn a_gateway_alone_serves_the_same_api() {
-    let mut deployment =
-        Deployment::on(Databases::Sqlite).unrecorded().flag("--trusted-proxies", "127.0.0.1").start().await;
+    let mut deployment = Deployment::on(Databases::Sqlite).unrecorded().start().await;
     let mut gateway = Gateway::start(deployment.url(), &["--trusted-proxies", "127.0.0.0/8"]).await;
     let rest = Rest::new(gateway.url());
     let owner = rest.first_user().await;

@@ -103,7 +103,7 @@ async fn a_cookie_alone_changes_nothing_from_another_site() {
     rest.send(create("a").header("Origin", "https://evil.example")).await.refused(403);
     rest.send(create("a").header("Sec-Fetch-Site", "cross-site")).await.refused(403);
     assert_eq!(deployment.database().rows().await["organization"], 1);
-    let _ = rest.send(create("a").header("Origin", deployment.url())).await.expect(201);
+    let _ = rest.send(create("a").header("Origin", deployment.rest_url())).await.expect(201);
     let _ = rest.send(create("b").header("X-CSRF-TOKEN", "any")).await.expect(201);
 }
 

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::binary::command;
 use crate::database::{Database, Databases};
+use crate::gateway::Gateway;
 use crate::grpc::Api;
 use crate::process::Process;
 use crate::rest::Rest;
@@ -65,7 +66,9 @@ impl Builder {
         command.envs(environment.iter().cloned());
         let mut process = Process::start("server", &mut command);
         let url = ready(&mut process).await;
-        Deployment { process, database, folder, url, flags, environment, records }
+        let apart = std::env::var_os("ORGPLANE_TEST_GATEWAY").is_some() && url.starts_with("http://");
+        let gateway = if apart { Some(Gateway::start(&url, &[]).await) } else { None };
+        Deployment { gateway, process, database, folder, url, flags, environment, records }
     }
 }
 
@@ -73,6 +76,8 @@ impl Builder {
 #[derive(Debug)]
 pub struct Deployment {
     // In the order in which they have to end.
+    /// Through which REST goes when `ORGPLANE_TEST_GATEWAY` is set.
+    gateway: Option<Gateway>,
     process: Process,
     database: Database,
     folder: TempDir,
@@ -94,10 +99,17 @@ impl Deployment {
         let builder = Builder { database, flags: Vec::new(), environment: Vec::new(), records: true };
         builder
             .flag("--provisioner-daemons", "0")
+            .flag("--trusted-proxies", "127.0.0.1")
             .flag("--heartbeat-interval", "500ms")
             .flag("--contact-lost-after", "3s")
             .flag("--reap-interval", "200ms")
             .flag("--poll-interval", "500ms")
+    }
+
+    /// Where REST is: the server's one address, or a gateway's before it.
+    #[must_use]
+    pub fn rest_url(&self) -> &str {
+        self.gateway.as_ref().map_or(&self.url, Gateway::url)
     }
 
     /// The one address of REST and gRPC.
@@ -146,7 +158,7 @@ impl Deployment {
     /// REST without credentials.
     #[must_use]
     pub fn rest(&self) -> Rest {
-        Rest::new(&self.url)
+        Rest::new(self.rest_url())
     }
 
     /// gRPC with a token or key, or without one.

@@ -21,6 +21,9 @@ const USER_AGENT: &str = concat!("orgplane-gateway/", env!("CARGO_PKG_VERSION"))
 /// From the signal to the exit, at most.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 const READY_CHECK: Duration = Duration::from_secs(5);
+/// Bytes on their way for one call, and for all: a client that doesn't read holds up its own call and no other's.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// A silent connection shows within this time whether the control plane is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -33,7 +36,9 @@ pub(crate) async fn run(args: args::Gateway) -> Result<()> {
     let (listener, url) = front::bind("--http-address", args.listen.http_address, certificate.is_some()).await?;
 
     let draining = CancellationToken::new();
-    let options = orgplane_gateway::Options { https, record: args.record_exchanges, ..Default::default() };
+    let live = orgplane_gateway::Live::default();
+    let record = args.record_exchanges;
+    let options = orgplane_gateway::Options { https, record, live: live.clone(), ..Default::default() };
     let rest = orgplane_gateway::router(Upstream::remote(control_plane.clone()), options);
     let ready = move || answers(control_plane.clone());
     let http = front::probes(&draining, ready).fallback_service(rest);
@@ -47,14 +52,18 @@ pub(crate) async fn run(args: args::Gateway) -> Result<()> {
         _ = stop.received() => draining.cancel(),
     }
     tracing::info!("stopping");
-    connections.drain(SHUTDOWN).await;
+    tokio::join!(connections.drain(SHUTDOWN), live.close(SHUTDOWN));
     Ok(())
 }
 
 fn remote(args: &args::Gateway) -> Result<Remote> {
     let options = client::options(&args.server_url, args.listen.insecure_plaintext, &args.route)?;
     let remote = Remote::new(&options, USER_AGENT, |endpoint| {
-        endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE).http2_adaptive_window(true)
+        endpoint
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
     });
     Ok(remote.map_err(renamed)?)
 }
