@@ -16,7 +16,7 @@ on_each_database!(any_bytes_are_stored_as_text);
 /// The default of what is stored of a job's output.
 const CAP: usize = 1024 * 1024;
 /// What a process may grow by, whatever is printed: buffers, and what an allocator keeps. An unoptimized server kept 7 MiB
-/// on a quiet machine and 68 MiB beside all other tests; the output is over 200 MiB.
+/// on a quiet machine and 68 MiB beside all other tests.
 const GROWTH: u64 = 128 * 1024 * 1024;
 /// For a million lines on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(400);
