@@ -15,7 +15,6 @@ mod manual;
 mod metrics;
 mod path;
 mod query;
-mod record;
 mod reply;
 mod routes;
 mod socket;
@@ -23,7 +22,6 @@ mod stream;
 mod strict;
 mod upstream;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +47,6 @@ pub struct Options {
     pub timeout: Duration,
     /// Where requests are counted.
     pub metrics: Metrics,
-    /// A file that gets one line per exchange. Only for tests: it gets secrets as well.
-    pub record: Option<PathBuf>,
     /// The answers that go on; to be closed by whoever stops the gateway.
     pub live: Live,
 }
@@ -62,7 +58,6 @@ impl Default for Options {
             https: false,
             timeout: Duration::from_secs(30),
             metrics: Metrics::default(),
-            record: None,
             live: Live::default(),
         }
     }
@@ -83,7 +78,6 @@ pub(crate) struct Gateway {
 pub fn router(upstream: Upstream, options: Options) -> Router {
     let version: String = options.version.chars().filter(char::is_ascii_graphic).collect();
     let version = HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static(""));
-    let record = options.record.clone();
     let mut api = Router::new();
     for route in routes::manual().into_iter().chain(routes::mechanical()) {
         api = api.route(route.path, route.handler);
@@ -91,7 +85,6 @@ pub fn router(upstream: Upstream, options: Options) -> Router {
     let api = api
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)
-        .layer(from_fn_with_state(record, record::exchange))
         .layer(from_fn_with_state((version, options.metrics.clone()), layers::around))
         .with_state(Gateway { upstream, options: Arc::new(options) });
     Router::new().fallback_service(api.map_request(path::normalize))

@@ -15,9 +15,8 @@ on_each_database!(any_bytes_are_stored_as_text);
 
 /// The default of what is stored of a job's output.
 const CAP: usize = 1024 * 1024;
-/// What a process may grow by, whatever is printed: buffers, and what an allocator keeps. An unoptimized server kept 7 MiB
-/// on a quiet machine and 68 MiB beside all other tests.
-const GROWTH: u64 = 128 * 1024 * 1024;
+/// What a process may grow by, whatever is printed: buffers, and what an allocator keeps.
+const GROWTH: u64 = 32 * 1024 * 1024;
 /// For a million lines on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(400);
 const NOTICE: &str = "the rest is left out";
@@ -87,76 +86,73 @@ impl Story {
     /// The same, with an eye on memory.
     async fn run_flat(&mut self, name: &str, script: &str) -> Told {
         let (server, daemon) = (self.deployment.process().pid(), self.daemon.process().pid());
-        let (of_server, of_daemon, of_shims) = (Memory::of(server), Memory::of(daemon), Shims::watch(daemon));
+        let watched =
+            [("server", Memory::of(server)), ("daemon", Memory::of(daemon)), ("shim", Memory::of_shims(daemon))];
         let told = self.run(name, script).await;
-        of_shims.assert_small(name);
-        of_server.assert_flat(&format!("{name}: server"));
-        of_daemon.assert_flat(&format!("{name}: daemon"));
+        for (what, memory) in watched {
+            memory.assert_flat(&format!("{name}: {what}"));
+        }
         told
     }
 }
 
-/// A figure of `/proc/<pid>/status`, in bytes.
-fn figure(pid: Pid, name: &str) -> Option<u64> {
+/// What a process holds of its own, in bytes: not the parts of its program that happen to be in memory, which the kernel
+/// drops and reads again as it likes.
+fn held(pid: Pid) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    let figure = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    };
+    Some(figure("RssAnon")? + figure("VmSwap").unwrap_or_default())
 }
 
-/// A process's memory from here on.
+/// The most that any of some processes holds from here on. Only looked at now and then: what is there for a shorter time
+/// isn't seen.
 struct Memory {
-    pid: Pid,
     before: u64,
-}
-
-impl Memory {
-    fn of(pid: Pid) -> Self {
-        // From now on the peak is of what follows; only root may say so of a daemon.
-        let reset = fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok();
-        Self { pid, before: figure(pid, if reset { "VmRSS" } else { "VmHWM" }).unwrap() }
-    }
-
-    fn assert_flat(&self, what: &str) {
-        let peak = figure(self.pid, "VmHWM").unwrap();
-        let kib = |bytes: u64| bytes / 1024;
-        let grown = peak.saturating_sub(self.before);
-        eprintln!("{what}: {} KiB before, {} KiB at most, {} KiB more", kib(self.before), kib(peak), kib(grown));
-        assert!(grown < GROWTH, "{what} has grown by {grown} bytes");
-    }
-}
-
-/// The largest of the processes that stand between a daemon and its engines, which come and go.
-struct Shims {
     peak: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
-impl Shims {
-    fn watch(daemon: Pid) -> Self {
-        let watched = Self { peak: Arc::default(), over: Arc::default() };
+impl Memory {
+    fn of(pid: Pid) -> Self {
+        Self::watch(move || vec![pid])
+    }
+
+    /// Of what stands between a daemon and its engines, which comes and goes.
+    fn of_shims(daemon: Pid) -> Self {
+        let is_shim = |pid: &Pid| {
+            let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            command.split('\0').any(|word| word == "shim")
+        };
+        Self::watch(move || children(daemon).into_iter().filter(is_shim).collect())
+    }
+
+    fn watch(pids: impl Fn() -> Vec<Pid> + Send + 'static) -> Self {
+        let most = move || pids().into_iter().filter_map(held).max().unwrap_or_default();
+        let watched = Self { before: most(), peak: Arc::default(), over: Arc::default() };
         let (peak, over) = (Arc::clone(&watched.peak), Arc::clone(&watched.over));
         std::thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
-                for pid in children(daemon) {
-                    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                    if command.split('\0').any(|word| word == "shim") {
-                        peak.fetch_max(figure(pid, "VmHWM").unwrap_or_default(), Ordering::Relaxed);
-                    }
-                }
+                peak.fetch_max(most(), Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
         watched
     }
 
-    fn assert_small(&self, what: &str) {
+    fn assert_flat(&self, what: &str) {
         let peak = self.peak.load(Ordering::Relaxed);
-        eprintln!("{what}: shim: {} KiB at most", peak / 1024);
-        assert!((1..GROWTH).contains(&peak), "a shim had {peak} bytes");
+        let grown = peak.saturating_sub(self.before);
+        let kib = |bytes: u64| bytes / 1024;
+        eprintln!("{what}: {} KiB before, {} KiB at most, {} KiB more", kib(self.before), kib(peak), kib(grown));
+        assert!(peak > 0, "{what} wasn't seen");
+        assert!(grown < GROWTH, "{what} has grown by {grown} bytes");
     }
 }
 
-impl Drop for Shims {
+impl Drop for Memory {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
     }
@@ -172,11 +168,6 @@ fn children(parent: Pid) -> Vec<Pid> {
 
 #[tokio::test]
 async fn a_flood_of_output_is_cut_off_in_flat_memory() {
-    // Not beside all other tests: it has failed there, and why isn't known yet.
-    if std::env::var_os("ORGPLANE_TESTS_MEMORY").is_none() {
-        eprintln!("skipped: ORGPLANE_TESTS_MEMORY isn't set");
-        return;
-    }
     if !terraform() {
         return;
     }

@@ -1,6 +1,6 @@
 //! A server process with a database and a data directory of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use tempfile::TempDir;
@@ -62,7 +62,7 @@ impl Builder {
             Databases::Postgres => Database::postgres().await,
         };
         let Self { flags, environment, records, .. } = self;
-        let mut command = server_command(&database, folder.path(), "127.0.0.1:0", &flags, records);
+        let mut command = server_command(&database, folder.path(), "127.0.0.1:0", &flags);
         command.envs(environment.iter().cloned());
         let mut process = Process::start("server", &mut command);
         let url = ready(&mut process).await;
@@ -143,7 +143,7 @@ impl Deployment {
     /// Starts it again on the same address, after [`Self::stop`] or a kill.
     pub async fn start_again(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
-        let mut command = server_command(&self.database, self.folder.path(), &address, &self.flags, self.records);
+        let mut command = server_command(&self.database, self.folder.path(), &address, &self.flags);
         command.envs(self.environment.iter().cloned());
         self.process = Process::start("server", &mut command);
         assert_eq!(ready(&mut self.process).await, self.url);
@@ -152,13 +152,14 @@ impl Deployment {
     /// The command of another server on the same database, on a free port.
     #[must_use]
     pub fn second_server(&self) -> Command {
-        server_command(&self.database, self.folder.path(), "127.0.0.1:0", &self.flags, false)
+        server_command(&self.database, self.folder.path(), "127.0.0.1:0", &self.flags)
     }
 
     /// REST without credentials.
     #[must_use]
     pub fn rest(&self) -> Rest {
-        Rest::new(self.rest_url())
+        let rest = Rest::new(self.rest_url());
+        if self.records { rest.recorded() } else { rest }
     }
 
     /// gRPC with a token or key, or without one.
@@ -167,15 +168,10 @@ impl Deployment {
     }
 }
 
-fn server_command(database: &Database, folder: &Path, address: &str, flags: &[String], records: bool) -> Command {
+fn server_command(database: &Database, folder: &Path, address: &str, flags: &[String]) -> Command {
     let mut command = command();
     command.args(["server", "--http-address", address, "--database-url", database.url(), "--data-dir"]).arg(folder);
     command.args(flags);
-    let record = std::env::var_os("ORGPLANE_TEST_RECORD").filter(|_| records);
-    if let Some(records) = record.map(PathBuf::from) {
-        std::fs::create_dir_all(&records).expect("the folder for records");
-        command.env("ORGPLANE_RECORD_EXCHANGES", records.join(format!("{}.jsonl", uuid::Uuid::new_v4())));
-    }
     command
 }
 

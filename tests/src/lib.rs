@@ -15,6 +15,7 @@ mod document;
 pub mod gateway;
 pub mod grpc;
 pub mod process;
+mod record;
 pub mod rest;
 pub mod scripted;
 pub mod wait;

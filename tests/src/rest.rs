@@ -11,6 +11,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::deployment::{OWNER, PASSWORD};
 use crate::document;
+use crate::record;
 use crate::wait::SHORT;
 
 /// A client with or without a token.
@@ -19,6 +20,7 @@ pub struct Rest {
     base: String,
     token: Option<String>,
     client: reqwest::Client,
+    recorded: bool,
 }
 
 /// What came back.
@@ -103,7 +105,7 @@ impl Rest {
     #[must_use]
     pub fn new(base: &str) -> Self {
         let client = http().build().expect("a client");
-        Self { base: base.to_owned(), token: None, client }
+        Self { base: base.to_owned(), token: None, client, recorded: false }
     }
 
     /// Over TLS, with an authority of the test's own; `http1` offers nothing newer.
@@ -115,7 +117,13 @@ impl Rest {
         let pem = std::fs::read(authority).expect("the authority");
         let mut client = http().tls_certs_only([reqwest::Certificate::from_pem(&pem).expect("a certificate")]);
         client = if http1 { client.http1_only() } else { client };
-        Self { base: base.to_owned(), token: None, client: client.build().expect("a client") }
+        Self { base: base.to_owned(), token: None, client: client.build().expect("a client"), recorded: false }
+    }
+
+    /// The same, with its exchanges on record.
+    #[must_use]
+    pub(crate) fn recorded(self) -> Self {
+        Self { recorded: true, ..self }
     }
 
     /// The same with a token.
@@ -156,6 +164,9 @@ impl Rest {
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if let Some(fault) = document::fault(&self.base, method.as_str(), &path, status, &body).await {
             panic!("{label}: {fault}\n{body:#}");
+        }
+        if self.recorded && path.starts_with("/api/v2") {
+            record::exchange(method.as_str(), &path, status, &body);
         }
         Answer { request: label, status, headers, bytes, body }
     }

@@ -25,7 +25,4 @@ pub(crate) struct Gateway {
     pub(crate) route: Route,
     #[command(flatten)]
     pub(crate) log: Log,
-    /// A file that gets every REST exchange, secrets included; for tests.
-    #[arg(long, env = "ORGPLANE_RECORD_EXCHANGES", hide = true, value_name = "FILE")]
-    pub(crate) record_exchanges: Option<std::path::PathBuf>,
 }

@@ -54,9 +54,6 @@ pub(crate) struct Server {
     /// The key that seals sensitive columns; by default sealing.key in the data folder, made when it isn't there.
     #[arg(long, env = "ORGPLANE_SEALING_KEY_FILE", value_name = "FILE")]
     pub(crate) sealing_key_file: Option<PathBuf>,
-    /// A file that gets every REST exchange, secrets included; for tests.
-    #[arg(long, env = "ORGPLANE_RECORD_EXCHANGES", hide = true, value_name = "FILE")]
-    pub(crate) record_exchanges: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) built_in: BuiltIn,
     #[command(flatten)]

@@ -37,8 +37,7 @@ pub(crate) async fn run(args: args::Gateway) -> Result<()> {
 
     let draining = CancellationToken::new();
     let live = orgplane_gateway::Live::default();
-    let record = args.record_exchanges;
-    let options = orgplane_gateway::Options { https, record, live: live.clone(), ..Default::default() };
+    let options = orgplane_gateway::Options { https, live: live.clone(), ..Default::default() };
     let rest = orgplane_gateway::router(Upstream::remote(control_plane.clone()), options);
     let ready = move || answers(control_plane.clone());
     let http = front::probes(&draining, ready).fallback_service(rest);

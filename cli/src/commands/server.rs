@@ -52,8 +52,7 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
     let (stopping, draining) = (CancellationToken::new(), CancellationToken::new());
     let grpc = server.router();
     let live = orgplane_gateway::Live::default();
-    let record = args.record_exchanges;
-    let gateway = orgplane_gateway::Options { https, record, live: live.clone(), ..Default::default() };
+    let gateway = orgplane_gateway::Options { https, live: live.clone(), ..Default::default() };
     let _monitor = match args.metrics_address {
         Some(address) => Some(metrics(address, &server, &gateway.metrics).await?),
         None => None,

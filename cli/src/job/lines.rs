@@ -5,15 +5,21 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use orgplane_proto::provisioner::v1::{ProvisionerJobLog, StreamJobLogsRequest};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
-use super::{Job, has_ended};
+use super::Job;
 use crate::client::Client;
 
-const POLL: Duration = Duration::from_millis(250);
+/// Between two attempts to reach a server.
+const PAUSE: Duration = Duration::from_millis(500);
+/// A server shows more often that it lives.
+const SILENCE: Duration = Duration::from_secs(45);
 /// So long a server may be away before a command gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of failures after which a call may well succeed.
+const PASSING: [Code; 5] =
+    [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unknown, Code::ResourceExhausted];
 /// Lines that are read ahead of what is shown.
 const AHEAD: usize = 256;
 
@@ -32,7 +38,7 @@ pub(crate) enum Event {
 /// is lost for a while.
 pub(crate) fn follow(client: &Client, job: &Job) -> Receiver<Event> {
     let (say, heard) = channel(AHEAD);
-    let follower = Follower { client: client.clone(), job: job.clone(), last: 0, say };
+    let follower = Follower { client: client.clone(), job: job.clone(), last: 0, away: None, say };
     tokio::spawn(follower.run());
     heard
 }
@@ -52,62 +58,59 @@ struct Follower {
     client: Client,
     job: Job,
     last: i64,
+    /// Since when the server is away.
+    away: Option<Instant>,
     say: Sender<Event>,
 }
 
 impl Follower {
     async fn run(mut self) {
-        let mut away: Option<Instant> = None;
-        // A closed channel: nobody listens any more.
-        while !self.say.is_closed() {
-            let pause = match self.read_on().await {
-                Ok(true) => return,
-                Ok(false) => {
-                    away = None;
-                    POLL
-                }
-                Err(error) if !is_passing(&error) || away.is_some_and(|since| since.elapsed() > PATIENCE) => {
-                    let _ = self.say.send(Event::Failed(error)).await;
-                    return;
-                }
-                Err(_) => {
-                    if away.is_none() {
-                        let _ = self.say.send(Event::Away).await;
-                    }
-                    away = away.or_else(|| Some(Instant::now()));
-                    POLL * 2
-                }
-            };
-            tokio::select! {
-                () = self.say.closed() => return,
-                () = sleep(pause) => {}
-            }
+        let say = self.say.clone();
+        tokio::select! {
+            // Nobody listens any more.
+            () = say.closed() => {}
+            () = self.read_all() => {}
         }
     }
 
-    /// Reads what is there since the last line; whether that is all there will ever be.
-    async fn read_on(&mut self) -> Result<bool> {
-        // Asked before the log is read: what an ended job has said is all there.
-        let ended = has_ended(&self.job.standing(&self.client).await?.job);
-        let request = StreamJobLogsRequest { after: self.last, ..self.job.log_request() };
-        let stream = self.client.provisioner_jobs().stream_job_logs(request).await;
-        let mut stream = stream.context("can't read the job's log")?.into_inner();
-        while let Some(batch) = stream.message().await.context("can't read the job's log")? {
+    async fn read_all(&mut self) {
+        loop {
+            let before = self.last;
+            let Err(error) = self.read_on().await else { return };
+            let code = error.chain().find_map(|cause| cause.downcast_ref::<Status>()).map(Status::code);
+            let passing = code.is_some_and(|code| PASSING.contains(&code));
+            if !passing || self.away.is_some_and(|since| since.elapsed() > PATIENCE) {
+                return self.tell(Event::Failed(error)).await;
+            }
+            // Who paused the output was cut off as too slow, but the server is there.
+            let behind = code == Some(Code::ResourceExhausted) && self.last > before;
+            if !behind && self.away.is_none() {
+                self.away = Some(Instant::now());
+                self.tell(Event::Away).await;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Reads what comes after the last line until the job has ended.
+    async fn read_on(&mut self) -> Result<()> {
+        const WHAT: &str = "can't read the job's log";
+        let request = StreamJobLogsRequest { after: self.last, follow: true, ..self.job.log_request() };
+        let mut stream = self.client.provisioner_jobs().stream_job_logs(request).await.context(WHAT)?.into_inner();
+        loop {
+            let batch = timeout(SILENCE, stream.message()).await;
+            let batch = batch.unwrap_or_else(|_| Err(Status::unavailable("the server says nothing any more")));
+            let Some(batch) = batch.context(WHAT)? else { return Ok(()) };
+            self.away = None;
             for line in batch.logs {
                 self.last = self.last.max(line.id);
-                if self.say.send(Event::Line(line)).await.is_err() {
-                    return Ok(true);
-                }
+                self.tell(Event::Line(line)).await;
             }
         }
-        Ok(ended)
     }
-}
 
-/// Whether a failed call may well succeed later.
-fn is_passing(error: &anyhow::Error) -> bool {
-    let status = error.chain().find_map(|cause| cause.downcast_ref::<Status>());
-    status.is_some_and(|status| {
-        matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
-    })
+    async fn tell(&self, event: Event) {
+        // Fails when nobody listens, which ends all of this.
+        let _ = self.say.send(event).await;
+    }
 }
