@@ -1,5 +1,5 @@
 //! `docs/compatibility.md` is held against the descriptors: it names every operation that is served, and says of no such
-//! operation that it isn't.
+//! operation that it isn't. `tests/contract.txt`, the list for a contract checker, has the same operations.
 
 use std::collections::BTreeSet;
 
@@ -69,4 +69,19 @@ fn the_page_names_what_is_served_and_what_is_not() {
         assert!(refused.insert(anonymous(&operation)), "listed twice: {operation:?}");
     }
     assert!(!refused.is_empty(), "no operation is read from the page's last table");
+}
+
+#[test]
+fn the_list_for_contract_checkers_is_complete() {
+    let text = std::fs::read_to_string(root().join("tests/contract.txt")).expect("the list");
+    let operation = |text: &str| {
+        let (verb, path) = text.split(" - ").next()?.trim().split_once(" /api/v2")?;
+        VERBS.contains(&verb).then(|| anonymous(&(verb.to_owned(), path.to_owned())))
+    };
+    let outside = text.lines().filter_map(|line| line.strip_prefix("# Served, but not in the documented API: "));
+    let required = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let listed: Vec<Operation> = required.chain(outside).map(|line| operation(line).expect(line)).collect();
+    let served: BTreeSet<Operation> = served().iter().map(anonymous).collect();
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), served);
+    assert_eq!(listed.len(), served.len(), "an operation is listed twice");
 }
