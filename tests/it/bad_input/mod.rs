@@ -2,6 +2,7 @@
 //! written, and its memory stays where it was.
 
 mod archives;
+mod bombs;
 mod cli;
 mod fields;
 mod floods;
