@@ -33,8 +33,11 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 256;
 /// Bytes of one stream that wait to be taken; with [`MAX_STREAMS`], what a connection that takes nothing costs.
 const MAX_WAITING: usize = 64 * 1024;
-/// A connection that hasn't said what it wants for so long is closed: at its beginning and, over HTTP/1.1, after each answer.
+/// A new connection that hasn't said what it wants for so long is closed.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// From an answer to the whole head of the next request over HTTP/1.1: longer than proxies keep unused connections, most for
+/// a minute. One that closed first would lose requests that are on their way.
+const KEPT: Duration = Duration::from_secs(75);
 /// For a refused client to read why.
 const LINGER: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -137,7 +140,7 @@ async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> Option<Accepte
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(KEPT).max_buf_size(MAX_HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
