@@ -24,7 +24,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{self, Engine, LogFormat};
+use crate::args::{self, Engine, LogFormat, Memory};
 use crate::error::Usage;
 use crate::forwarded::TrustedProxies;
 use crate::listener::{Connections, Routers};
@@ -48,6 +48,7 @@ const LOGGING: [&str; 2] = ["ORGPLANE_LOG", "RUST_LOG"];
 pub(crate) struct Settings {
     count: u32,
     engines: Vec<Engine>,
+    memory: Memory,
     /// To which a number is added.
     name: String,
     /// Holds a work directory for each, and the cache that they share.
@@ -73,6 +74,7 @@ impl Settings {
             engines: args.provisioner_types.clone(),
             name,
             dir: data_dir.join("provisioners"),
+            memory: args.engine_memory_limit,
             terraform_path,
             log_format: log.log_format,
             drain: args.provisioner_drain,
@@ -273,6 +275,7 @@ impl Supervisor {
         for engine in &settings.engines {
             command.args(["--engine", EngineKind::from(*engine).name()]);
         }
+        command.args(["--engine-memory-limit", &settings.memory.to_string()]);
         if let Some(path) = &settings.terraform_path {
             command.arg("--terraform-path").arg(path);
         }

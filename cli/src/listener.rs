@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,14 +25,19 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::forwarded::TrustedProxies;
+use crate::limits;
+use crate::taking::Taking;
 use crate::tls::Certificate;
 
-/// Connections served at a time; more wait in the system's queue.
-const MAX_CONNECTIONS: usize = 8192;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 256;
-/// A connection that hasn't said what it wants for so long is closed.
+/// Bytes of one stream that wait to be taken; with [`MAX_STREAMS`], what a connection that takes nothing costs.
+const MAX_WAITING: usize = 64 * 1024;
+/// A new connection that hasn't said what it wants for so long is closed.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// From an answer to the whole head of the next request over HTTP/1.1: longer than proxies keep unused connections, most for
+/// a minute. One that closed first would lose requests that are on their way.
+const KEPT: Duration = Duration::from_secs(75);
 /// For a refused client to read why.
 const LINGER: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -90,7 +96,8 @@ impl Connections {
     }
 
     async fn serve(&self, listener: TcpListener, certificate: Option<&Certificate>, routers: Routers) {
-        let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        // More wait in the system's queue.
+        let free = Arc::new(Semaphore::new(limits::connections()));
         let builder = builder();
         loop {
             let Some((stream, peer, permit)) = accept(&listener, &free).await else { continue };
@@ -133,7 +140,7 @@ async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> Option<Accepte
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(KEPT).max_buf_size(MAX_HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -141,6 +148,7 @@ fn builder() -> Builder<TokioExecutor> {
         .keep_alive_timeout(KEEP_ALIVE)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .max_send_buf_size(MAX_WAITING)
         .adaptive_window(true);
     builder
 }
@@ -156,10 +164,7 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, %peer, "can't set TCP_NODELAY");
     }
-    // Before its first byte, the protocol isn't known and has no timeout of its own.
-    if timeout(PATIENCE, stream.readable()).await.is_err() {
-        return;
-    }
+    let stream = Taking::new(stream);
     let Some(tls) = tls else { return exchange(stream, peer, routers, builder, watcher).await };
     match timeout(PATIENCE, tls.accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => exchange(stream, peer, routers, builder, watcher).await,
@@ -172,7 +177,7 @@ async fn connection(
 }
 
 /// Reads on for a moment: a connection that is closed over unread words takes our last one, which says why, along.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: Taking<TcpStream>) {
     let _ = stream.shutdown().await;
     let _ = timeout(LINGER, tokio::io::copy(&mut stream.take(MAX_HEADER_BYTES as u64), &mut tokio::io::sink())).await;
 }
@@ -184,9 +189,26 @@ async fn exchange(
     builder: Builder<TokioExecutor>,
     watcher: Watcher,
 ) {
-    let service = tower::service_fn(move |request| routers.clone().answer(peer, request));
+    // Until its first request, nothing else bounds a connection: the protocol may not even be known.
+    let asked = Arc::new(AtomicBool::new(false));
+    let asks = Arc::clone(&asked);
+    let service = tower::service_fn(move |request| {
+        asks.store(true, Ordering::Relaxed);
+        routers.clone().answer(peer, request)
+    });
+    let silence = async {
+        sleep(PATIENCE).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    };
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = watcher.watch(served.into_owned()).await {
-        tracing::debug!(%error, %peer, "connection ended");
+    tokio::select! {
+        ended = watcher.watch(served.into_owned()) => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, %peer, "connection ended");
+            }
+        }
+        () = silence => tracing::debug!(%peer, "closed a connection that asked nothing"),
     }
 }

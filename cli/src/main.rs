@@ -11,12 +11,14 @@ mod environment;
 mod error;
 mod forwarded;
 mod job;
+mod limits;
 mod listener;
 mod logging;
 mod monitor;
 mod output;
 mod session;
 mod signals;
+mod taking;
 mod terminal;
 mod tls;
 

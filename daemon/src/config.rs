@@ -78,6 +78,9 @@ pub struct ShimCommand {
     pub args: Vec<OsString>,
 }
 
+/// The default of [`Config::engine_memory`]: many times what Terraform and its largest providers need.
+pub const ENGINE_MEMORY: u64 = 4 << 30;
+
 /// How long the daemon waits for things.
 #[derive(Debug, Clone)]
 pub struct Intervals {
@@ -183,6 +186,8 @@ pub struct Config {
     /// What templates get of the daemon's environment beyond [`crate::ENVIRONMENT`]: names, or `AWS_*` for all variables
     /// that begin so. The daemon's own settings are never passed on.
     pub engine_env: Vec<String>,
+    /// Bytes of memory that each process of an engine may have; `None`: as many as the machine has.
+    pub engine_memory: Option<u64>,
     /// How an engine's shim is started.
     pub shim: ShimCommand,
     /// Waits and graces.
@@ -217,6 +222,7 @@ impl Config {
             work_dir: user("XDG_DATA_HOME", ".local/share").map(|p| p.join("orgplane/provisioner")).unwrap_or_default(),
             engine_users: Vec::new(),
             engine_env: Vec::new(),
+            engine_memory: Some(ENGINE_MEMORY),
             shim: ShimCommand { program, args },
             intervals: Intervals::default(),
             vitals: Vitals::default(),

@@ -1,9 +1,15 @@
 //! Certificates made for one test: an authority and what it vouches for, as PEM files in a folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// An authority of certificates.
 pub struct Authority {
@@ -34,6 +40,20 @@ impl Authority {
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// Talks TLS with a server on this machine that it vouches for, and nothing on top of it.
+    ///
+    /// # Panics
+    /// When the server doesn't.
+    pub async fn connect(&self, stream: TcpStream) -> TlsStream<TcpStream> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("TLS").with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::from(std::net::IpAddr::from([127, 0, 0, 1]));
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
     }
 
     /// Writes a certificate and its key for names or addresses; the two files.

@@ -19,6 +19,7 @@ mod record;
 pub mod rest;
 pub mod scripted;
 pub mod wait;
+pub mod wire;
 pub mod world;
 
 pub use archive::Archive;
@@ -34,6 +35,7 @@ pub use process::Process;
 pub use rest::{Answer, Rest};
 pub use scripted::Session;
 pub use wait::{LONG, SHORT, eventually};
+pub use wire::Wire;
 
 /// Whether a test may use `what`. A thing that is missing skips the test, aloud, or fails it when
 /// `ORGPLANE_TESTS_REQUIRE` names the thing.

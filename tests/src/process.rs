@@ -46,15 +46,26 @@ impl Process {
         Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
-    /// Bytes of memory that it occupies.
+    /// Bytes of memory that it occupies, without pages of files, which come and go.
     ///
     /// # Panics
     /// When it has ended.
     #[must_use]
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
-        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
         kilobytes.and_then(|number| number.trim().parse::<u64>().ok()).expect("its memory") * 1024
+    }
+
+    /// How many sockets it has open.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("a running process");
+        let targets = open.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
     }
 
     /// What it has printed so far.

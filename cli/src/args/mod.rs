@@ -6,6 +6,7 @@ mod gateway;
 mod jobs;
 mod listen;
 mod login;
+mod memory;
 mod organizations;
 mod provisioner;
 mod route;
@@ -22,6 +23,7 @@ pub(crate) use gateway::Gateway;
 pub(crate) use jobs::{CancelJob, JobColumn, JobState, Jobs, ListJobs, Yes};
 pub(crate) use listen::Listen;
 pub(crate) use login::{Login, Logout, Whoami};
+pub(crate) use memory::Memory;
 pub(crate) use organizations::{
     CreateOrganization, DeleteOrganization, EditOrganization, ListOrganizations, OrganizationColumn, Organizations,
     ShowOrganization,

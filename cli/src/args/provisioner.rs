@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::jobs::{Jobs, Yes};
-use super::{Connection, Engine, Log, Organization, Output, Route};
+use super::{Connection, Engine, Log, Memory, Organization, Output, Route};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Provisioner {
@@ -97,6 +97,9 @@ pub(crate) struct Start {
     /// TF_CLI_CONFIG_FILE, such as a cloud's credentials: names, or AWS_* for all that begin so; may be repeated.
     #[arg(long, value_name = "NAMES", env = "ORGPLANE_ENGINE_ENV", value_delimiter = ',')]
     pub(crate) engine_env: Vec<String>,
+    /// Memory that each process of an engine may have, such as 512MiB or 4GiB; `none` for no limit.
+    #[arg(long, value_name = "SIZE", env = "ORGPLANE_ENGINE_MEMORY_LIMIT", default_value_t)]
+    pub(crate) engine_memory_limit: Memory,
     /// An engine to offer; may be repeated.
     #[arg(long = "engine", value_enum, default_value = "terraform", env = "ORGPLANE_ENGINES", value_delimiter = ',')]
     pub(crate) engines: Vec<Engine>,

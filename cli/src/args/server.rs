@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Engine, Listen, Log};
+use super::{Engine, Listen, Log, Memory};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,6 +98,9 @@ pub(crate) struct BuiltIn {
         value_name = "DURATION"
     )]
     pub(crate) provisioner_drain: Duration,
+    /// Memory that each process of an engine may have, such as 512MiB or 4GiB; `none` for no limit.
+    #[arg(long, value_name = "SIZE", env = "ORGPLANE_ENGINE_MEMORY_LIMIT", default_value_t)]
+    pub(crate) engine_memory_limit: Memory,
     /// The Terraform or OpenTofu program; by default `terraform`, then `tofu` on PATH.
     #[arg(long, value_name = "FILE", env = "ORGPLANE_TERRAFORM_PATH")]
     pub(crate) terraform_path: Option<PathBuf>,

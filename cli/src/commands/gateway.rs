@@ -13,6 +13,7 @@ use tonic::{Code, Status};
 
 use super::front;
 use crate::error::Usage;
+use crate::limits;
 use crate::listener::{Connections, Routers};
 use crate::signals::Stop;
 use crate::{args, client, output};
@@ -28,6 +29,7 @@ const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: args::Gateway) -> Result<()> {
+    limits::raise_open_files();
     front::check_address("--http-address", args.listen.http_address, &args.listen)?;
     let https = front::is_https(&args.listen)?;
     let control_plane = remote(&args)?.connect_lazy().map_err(renamed)?;

@@ -19,6 +19,7 @@ use super::front;
 use crate::args::{self, Timing};
 use crate::built_in::{BuiltIn, Settings};
 use crate::error::Usage;
+use crate::limits;
 use crate::listener::{Connections, Routers};
 use crate::signals::Stop;
 use crate::tls::{Certificate, Files};
@@ -31,6 +32,7 @@ const READY_CHECK: Duration = Duration::from_secs(5);
 const MAX_HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(args: args::Server) -> Result<()> {
+    limits::raise_open_files();
     let options = options(&args)?;
     let https = front::is_https(&args.listen)?;
     let access_url = front::access_url(&args.listen)?;

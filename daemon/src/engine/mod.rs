@@ -30,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) server_url: String,
     /// Names or beginnings of variables that templates get of the daemon's environment.
     pub(crate) engine_env: Vec<String>,
+    /// Bytes of memory that each process of an engine may have.
+    pub(crate) engine_memory: Option<u64>,
     /// `None`: engines run as the daemon does.
     pub(crate) users: Option<Arc<Users>>,
 }
@@ -59,6 +61,7 @@ impl Host {
             echo,
             server_url: config.access_url.clone().unwrap_or_else(|| config.server.url.clone()),
             engine_env: config.engine_env.clone(),
+            engine_memory: config.engine_memory,
             users: (!config.engine_users.is_empty()).then(|| Users::new(&config.engine_users)),
         })
     }

@@ -49,6 +49,9 @@ pub(crate) struct Step {
     pub(crate) capture: bool,
     /// Bytes that the records, and a captured output, may have.
     pub(crate) limit: u64,
+    /// Bytes of memory that each of its processes may have.
+    #[serde(default)]
+    pub(crate) memory: Option<u64>,
 }
 
 /// How an engine command ended.
@@ -75,6 +78,7 @@ pub fn shim(dir: &Path) -> i32 {
     // Refused only for a process that leads a group already; then it has left the daemon's anyway.
     let _ = nix::unistd::setsid();
     let outcome = take_over(dir).and_then(|(_alive, step)| {
+        process::be_limited(step.memory);
         let exit = process::run(dir, &step).unwrap_or_else(|error| Exit {
             code: None,
             signal: None,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
@@ -29,6 +30,20 @@ enum Event {
     Interrupt(Duration),
     Exited,
     Drained,
+}
+
+/// How much sooner than others this process and what it starts are killed when the machine has no memory left.
+const SACRIFICED: &[u8] = b"500";
+
+/// Limits the memory of each process that is started from here on, and of this one, which needs little. What counts is
+/// private memory that can be written to, so that address space which a runtime only reserves is free.
+pub(super) fn be_limited(memory: Option<u64>) {
+    if let Some(memory) = memory {
+        let hard = getrlimit(Resource::RLIMIT_DATA).map_or(memory, |(_, hard)| hard.min(memory));
+        let _ = setrlimit(Resource::RLIMIT_DATA, hard, hard);
+    }
+    // Else it may be the daemon that goes.
+    let _ = std::fs::write("/proc/self/oom_score_adj", SACRIFICED);
 }
 
 /// Runs the engine to its end.

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{deadline, status};
+use super::{arrival, deadline, status};
 use crate::domain::error::Credential;
 use crate::domain::{Error, Result};
 use crate::service::{Actor, Caller, Service};
@@ -47,7 +47,7 @@ pub(crate) async fn layer(
             Ok(actor) => {
                 let caller = Caller { actor, address: address(request.extensions()), request_id };
                 request.extensions_mut().insert(caller);
-                status::blame_sender(next.run(request).await)
+                status::blame_sender(next.run(arrival::watched(request)).await)
             }
             Err(error) => status::of(error).into_http(),
         }

@@ -1,5 +1,6 @@
 //! gRPC in and out: each method reads its message, calls one method of [`Service`], and writes the reply. No rules.
 
+mod arrival;
 mod auth;
 mod convert;
 mod deadline;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, stream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -17,6 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) struct Feed<T>(mpsc::Sender<T>);
 
 impl<T> Feed<T> {
+    /// Waits until the reader has taken everything: before what is large is fetched.
+    ///
+    /// # Errors
+    /// [`Error::SlowReader`].
+    pub(super) async fn room(&self) -> Result<()> {
+        let room = timeout(PATIENCE, self.0.reserve()).await.map_err(|_| Error::SlowReader)?;
+        room.map(drop).map_err(|_| Error::SlowReader)
+    }
+
     /// Hands something to the reader, one at a time.
     ///
     /// # Errors

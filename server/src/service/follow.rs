@@ -63,6 +63,7 @@ impl Service {
                 vigil.checked(caller);
             }
             if standing.is_none_or(|known: LogStanding| known.last_number > reader.after) {
+                feed.room().await?;
                 let lines = self.job_log_next(&mut reader).await;
                 let Some(lines) = vigil.endure(lines).await? else { continue };
                 if !lines.is_empty() {

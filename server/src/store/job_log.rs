@@ -16,8 +16,8 @@ use crate::domain::{Error, Result};
 
 /// What a job may print beyond its limit: daemons cut at the limit themselves, and then say so.
 const SLACK: i64 = 64 * 1024;
-/// Bytes of output after which a read ends.
-const ENOUGH: usize = 256 * 1024;
+/// Bytes of output after which a read ends. Readers who take nothing hold two of these each.
+const ENOUGH: usize = 64 * 1024;
 
 /// The number that the next line has; the head row is held until the transaction ends.
 pub(super) async fn next_number(tx: &Tx, job: JobId) -> Result<i64> {

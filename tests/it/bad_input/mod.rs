@@ -2,8 +2,10 @@
 //! written, and its memory stays where it was.
 
 mod archives;
+mod bombs;
 mod cli;
 mod fields;
+mod floods;
 mod frames;
 mod hcl;
 mod ids;
@@ -44,11 +46,15 @@ impl Watch {
         let memory = process.memory();
         let grown = memory.saturating_sub(self.memory);
         assert!(grown < GROWTH, "its memory grew from {} to {memory} bytes", self.memory);
-        let said = process.stderr();
-        for fault in ["panicked", "internal error", "request failed"] {
-            let line = said.lines().find(|line| line.contains(fault));
-            assert_eq!(line, None, "it failed");
-        }
+        no_fault(&process.stderr());
+    }
+}
+
+/// A server's log tells of no failure of its own.
+fn no_fault(said: &str) {
+    for fault in ["panicked", "internal error", "request failed"] {
+        let line = said.lines().find(|line| line.contains(fault));
+        assert_eq!(line, None, "it failed");
     }
 }
 

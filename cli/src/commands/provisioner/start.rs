@@ -41,6 +41,7 @@ pub(crate) async fn run(args: Start) -> Result<()> {
         config.engine_users = orgplane_daemon::EngineUser::parse(users)?;
     }
     config.engine_env = args.engine_env;
+    config.engine_memory = args.engine_memory_limit.0;
     if let Some(dir) = args.cache_dir {
         config.cache_dir = absolute(dir)?;
     }

@@ -42,6 +42,15 @@ pub(super) fn on(error: &str) -> Option<&'static str> {
     ADVICE.iter().find(|(words, _)| fits(words)).map(|(_, advice)| *advice)
 }
 
+/// For what a Go program says as it goes down for lack of memory: the engine, or a provider whose end the engine tells.
+pub(super) fn on_crash(line: &str) -> Option<&'static str> {
+    let (_, fatal) = line.split_once("fatal error: ")?;
+    fatal.contains("memory").then_some(
+        "the template took more memory than the provisioner daemon gives a process of the engine: simplify it, or raise \
+         --engine-memory-limit",
+    )
+}
+
 /// The error with what helps against it, where that is known.
 pub(super) fn added(error: String) -> String {
     match on(&error) {

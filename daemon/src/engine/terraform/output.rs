@@ -186,10 +186,11 @@ impl Output {
     }
 
     fn note_plain_error(&mut self, text: &str) {
-        self.advice = self.advice.or_else(|| advice::on(text));
-        if self.first_error.is_none()
-            && let Some((_, error)) = text.split_once("Error: ")
-        {
+        // What a crash is told to come from is worth more than that something crashed.
+        self.advice = advice::on_crash(text).or(self.advice).or_else(|| advice::on(text));
+        let error = text.split_once("Error: ").map(|(_, error)| error);
+        let error = error.or_else(|| text.starts_with("fatal error: ").then_some(text));
+        if let (None, Some(error)) = (&self.first_error, error) {
             self.first_error = Some(error.trim().to_owned());
         }
     }
@@ -380,6 +381,23 @@ mod tests {
             "summary":"Failed to write","detail":"Oh.\nwrite plan: no space left on device"}}"#;
         output.read(&record(Stream::Stdout, 0, line));
         assert!(output.advice().unwrap().contains("--work-dir"));
+    }
+
+    #[test]
+    fn a_lack_of_memory_is_named() {
+        for line in ["fatal error: out of memory allocating heap arena metadata", "fatal error: runtime: out of memory"]
+        {
+            let mut output = Output::new("plan");
+            output.read(&record(Stream::Stdout, 0, "Error: Plugin did not respond"));
+            let lines = output.read(&record(Stream::Stderr, 0, line));
+            assert_eq!(lines, [(LogLevel::Error, line.to_owned())]);
+            assert!(output.advice().unwrap().contains("--engine-memory-limit"), "{line}");
+            assert_eq!(output.first_error(), Some("Plugin did not respond"));
+        }
+        let mut output = Output::new("plan");
+        output.read(&record(Stream::Stderr, 0, "fatal error: runtime: out of memory"));
+        output.read(&record(Stream::Stderr, 0, "fatal error: more of it"));
+        assert_eq!(output.first_error(), Some("fatal error: runtime: out of memory"));
     }
 
     #[test]

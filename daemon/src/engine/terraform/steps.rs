@@ -222,6 +222,7 @@ impl<'a> Terraform<'a> {
             user: context.user.as_ref().map(|user| (user.uid, user.gid)),
             capture,
             limit: MAX_OUTPUT,
+            memory: context.host.engine_memory,
         };
         let grace = context.job.machine().grace(context.host.plan_grace, context.host.apply_grace);
         let mut output = Output::new(stage);
