@@ -15,6 +15,8 @@ pub mod grpc;
 pub mod metrics;
 pub mod options;
 pub mod service;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 
 pub use app::Server;

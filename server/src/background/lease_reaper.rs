@@ -15,7 +15,7 @@ use crate::store::Store;
 /// When jobs may be taken: after one full lease in which this server, and its database, were there to be heard by. Daemons
 /// couldn't renew while they weren't.
 #[derive(Debug)]
-struct Patience {
+pub(crate) struct Patience {
     lease: Duration,
     /// Longer between two ticks, by either clock, and something stood still or a clock was set. The process's clock may
     /// not count while the machine is suspended; the database's, by which leases end, does.
@@ -27,13 +27,13 @@ struct Patience {
 }
 
 impl Patience {
-    fn new(options: &Provisioners, now: Instant) -> Self {
+    pub(crate) fn new(options: &Provisioners, now: Instant) -> Self {
         let gap = options.reap_interval + options.lease / 2;
         Self { lease: options.lease, gap, served_since: now, last: now, last_stored: None }
     }
 
     /// Whether jobs may be taken now, when the database says that it is `stored`.
-    fn is_over(&mut self, now: Instant, stored: Timestamp) -> bool {
+    pub(crate) fn is_over(&mut self, now: Instant, stored: Timestamp) -> bool {
         let went = |before: Timestamp| stored.since(before).max(before.since(stored));
         if now.duration_since(self.last) > self.gap || self.last_stored.is_none_or(|before| went(before) > self.gap) {
             self.served_since = now;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -40,43 +41,74 @@ struct Entry {
     what: Waiting,
     number: usize,
     state: State,
-    expires: Instant,
+    /// By the queue's clock.
+    expires: Duration,
     worker: Option<DaemonId>,
     next_line: i64,
+    /// What is stored of its output, with `None` for a line of the server's own.
+    lines: Vec<Option<String>>,
     saved: Option<StateReference>,
 }
 
+/// What leases are measured by.
+type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
+
 /// The queue.
-#[derive(Debug)]
 pub struct MemoryQueue {
     jobs: Mutex<BTreeMap<JobId, Entry>>,
     blobs: Mutex<BTreeSet<String>>,
     refuses_reports: AtomicBool,
     terms: Terms,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for MemoryQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryQueue").field("terms", &self.terms).finish_non_exhaustive()
+    }
 }
 
 impl MemoryQueue {
     /// An empty one.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        Self { jobs: Mutex::default(), blobs: Mutex::default(), refuses_reports: AtomicBool::new(false), terms }
+        let start = Instant::now();
+        Self::with_clock(terms, Box::new(move || start.elapsed()))
+    }
+
+    /// One with a clock of its own, as a database has: those of its users may differ.
+    #[must_use]
+    pub fn with_clock(terms: Terms, clock: Clock) -> Self {
+        let (jobs, blobs, refuses_reports) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Self { jobs, blobs, refuses_reports, terms, clock }
     }
 
     /// Adds a job.
     pub fn add(&self, what: Waiting) -> JobId {
-        let mut jobs = self.lock();
         let id = JobId::new();
-        let entry = Entry {
-            what,
-            number: jobs.len(),
-            state: State::NEW,
-            expires: Instant::now(),
-            worker: None,
-            next_line: 1,
-            saved: None,
-        };
-        jobs.insert(id, entry);
+        self.add_as(id, what);
         id
+    }
+
+    /// Adds a job under an id.
+    pub fn add_as(&self, id: JobId, what: Waiting) {
+        let mut jobs = self.lock();
+        let (number, expires) = (jobs.len(), Duration::ZERO);
+        let entry =
+            Entry { what, number, state: State::NEW, expires, worker: None, next_line: 1, lines: vec![], saved: None };
+        jobs.insert(id, entry);
+    }
+
+    /// What is stored of a job's output, in order; `None` stands for a line of the server's own.
+    #[must_use]
+    pub fn lines(&self, id: JobId) -> Vec<Option<String>> {
+        self.lock().get(&id).map(|entry| entry.lines.clone()).unwrap_or_default()
+    }
+
+    /// How a job stands.
+    #[must_use]
+    pub fn state(&self, id: JobId) -> Option<State> {
+        self.lock().get(&id).map(|entry| entry.state.clone())
     }
 
     /// Adds bytes, by their SHA-256.
@@ -124,9 +156,15 @@ impl Entry {
         self.state.lease.as_ref().is_some_and(|own| own.id == *lease)
     }
 
-    fn prolong(&mut self, terms: Terms) {
+    fn prolong(&mut self, terms: Terms, now: Duration) {
         let permitted = self.state.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
-        self.expires = Instant::now() + if permitted { terms.apply_lease } else { terms.lease };
+        self.expires = now + if permitted { terms.apply_lease } else { terms.lease };
+    }
+
+    /// Adds a line of the server's own.
+    fn note(&mut self) {
+        self.next_line += 1;
+        self.lines.push(None);
     }
 
     /// What waiting jobs are ordered by.
@@ -172,7 +210,7 @@ impl JobQueue for MemoryQueue {
             let Ok((state, _)) = entry.state.after(&Event::Claimed(hold.lease.clone()), self.rules()) else { continue };
             entry.state = state;
             entry.worker = Some(slot.worker);
-            entry.prolong(self.terms);
+            entry.prolong(self.terms, (self.clock)());
             claimed.push(Claimed { hold, worker: slot.worker, attempt: entry.state.attempt });
         }
         Ok(claimed)
@@ -181,7 +219,7 @@ impl JobQueue for MemoryQueue {
     async fn renew(&self, holds: &[Hold]) -> Result<Vec<Live>> {
         for hold in holds {
             if let Some(entry) = self.lock().get_mut(&hold.job).filter(|entry| entry.holds(hold)) {
-                entry.prolong(self.terms);
+                entry.prolong(self.terms, (self.clock)());
             }
         }
         self.live(holds).await
@@ -223,6 +261,7 @@ impl JobQueue for MemoryQueue {
             return Err(Error::LeaseLost(hold.job));
         }
         entry.next_line = batch.end();
+        entry.lines.extend(batch.lines.into_iter().map(|line| Some(line.output)));
         Ok(entry.next_line - 1)
     }
 
@@ -237,7 +276,7 @@ impl JobQueue for MemoryQueue {
         match entry.state.after(&Event::Permitted(hold.lease.clone()), self.rules()) {
             Ok((state, _)) => {
                 entry.state = state;
-                entry.prolong(self.terms);
+                entry.prolong(self.terms, (self.clock)());
                 Ok(Permit::Go)
             }
             Err(InvalidTransition::Canceling) => Ok(Permit::Canceled),
@@ -304,7 +343,7 @@ impl JobQueue for MemoryQueue {
         let Some(organization) = organization else { return Ok(Finished::Lost) };
         let finished = self.finish(organization, hold, &report).await?;
         if let (Finished::Stored, Some(entry)) = (finished, self.lock().get_mut(&hold.job)) {
-            entry.next_line += 1;
+            entry.note();
         }
         Ok(finished)
     }
@@ -325,13 +364,13 @@ impl JobQueue for MemoryQueue {
     }
 
     async fn reap(&self) -> Result<Vec<Reaped>> {
-        let (mut jobs, now) = (self.lock(), Instant::now());
+        let (mut jobs, now) = (self.lock(), (self.clock)());
         let mut reaped = Vec::new();
         for (id, entry) in jobs.iter_mut().filter(|(_, e)| e.state.status.is_leased() && e.expires < now) {
             let Ok((state, effect)) = entry.state.after(&Event::LeaseLapsed, self.rules()) else { continue };
             entry.state = state;
             if matches!(effect, Some(Effect::NoteLost | Effect::NoteRequeued)) {
-                entry.next_line += 1;
+                entry.note();
             }
             reaped.push(Reaped { job: *id, status: entry.state.status });
         }
