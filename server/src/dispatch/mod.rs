@@ -223,9 +223,9 @@ impl Dispatcher {
         self.registry.with(id, session::Session::hear);
     }
 
-    /// A daemon says how many jobs more it would take.
-    pub fn offered(&self, id: SessionId, free_slots: u32) {
-        if self.registry.with(id, |session| session.offer(free_slots)).is_some() && free_slots > 0 {
+    /// A daemon says how many jobs more it would take, and whether its engines work.
+    pub fn offered(&self, id: SessionId, free_slots: u32, healthy: bool) {
+        if self.registry.with(id, |session| session.offer(free_slots, healthy)).is_some() && healthy && free_slots > 0 {
             self.wake();
         }
     }

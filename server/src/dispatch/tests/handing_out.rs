@@ -138,9 +138,9 @@ async fn nobody_gets_more_than_it_has_room_for() {
     bench.finish(&one, &first[0]).await;
     bench.pass().await;
     assert_eq!((one.assigned().len(), two.assigned().len()), (1, 0));
-    bench.dispatcher.offered(two.session, 0);
+    bench.dispatcher.offered(two.session, 0, true);
     bench.finish(&two, &second[0]).await;
-    bench.dispatcher.offered(two.session, 0);
+    bench.dispatcher.offered(two.session, 0, true);
     bench.pass().await;
     assert_eq!(two.assigned().len(), 0, "it says that it has no room");
 }

@@ -222,7 +222,7 @@ impl Reader {
             }
             Message::Result(result) => self.result(result).await,
             Message::Heartbeat(pb::Heartbeat { free_slots, load: _, engines_healthy, disk_free: _ }) => {
-                dispatcher.offered(self.session, if engines_healthy { free_slots } else { 0 });
+                dispatcher.offered(self.session, free_slots, engines_healthy);
                 Ok(None)
             }
             Message::Draining(pb::Draining {}) => {

@@ -378,6 +378,28 @@ async fn faults_end_the_stream_and_write_nothing() {
 }
 
 #[tokio::test]
+async fn a_daemon_whose_engines_are_broken_gets_nothing() {
+    let bench = bench(|_| {}).await;
+    let (mut broken, _) = bench.session(pb::Register { capacity: 1, ..register("broken") }).await;
+    bench.job().await;
+    let assign = broken.assign().await;
+    let waiting = bench.job().await;
+    let heartbeat = |engines_healthy, free_slots| {
+        Daemon::Heartbeat(pb::Heartbeat { engines_healthy, free_slots, ..Default::default() })
+    };
+    broken.send(heartbeat(false, 0)).await;
+    broken.send(Daemon::Result(result(&assign, pb::Outcome::Failed, 0))).await;
+    assert!(matches!(broken.next().await.unwrap(), Server::ResultStored(_)));
+    let (mut other, _) = bench.session(register("other")).await;
+    assert_eq!(other.assign().await.job_id, waiting.to_string(), "not even when the job that it had ends");
+    other.send(Daemon::Draining(pb::Draining {})).await;
+    let next = bench.job().await;
+    broken.send(heartbeat(false, 1)).await;
+    broken.send(heartbeat(true, 1)).await;
+    assert_eq!(broken.assign().await.job_id, next.to_string(), "it works again");
+}
+
+#[tokio::test]
 async fn a_stale_lease_is_told_so() {
     let bench = bench(|_| {}).await;
     let (mut session, _) = bench.session(register("one")).await;
