@@ -200,10 +200,7 @@ impl Dispatcher {
 
     /// Adds a session with the jobs that its daemon says it has; an earlier one of the same daemon is superseded. From
     /// now on it is told of cancels, but it gets nothing before it is opened.
-    ///
-    /// # Errors
-    /// [`ProtocolFault::NameInUse`].
-    pub fn attach(&self, identity: Identity, holds: Vec<Hold>) -> Result<(SessionId, Outbox)> {
+    pub fn attach(&self, identity: Identity, holds: Vec<Hold>) -> (SessionId, Outbox) {
         self.registry.attach(identity, holds)
     }
 
@@ -249,6 +246,15 @@ impl Dispatcher {
     /// Tells a session something that it will be told again.
     pub fn remind(&self, id: SessionId, command: Command) {
         self.registry.with(id, |session| session.remind(command));
+    }
+
+    /// A job that a session's daemon brought along has its result stored already: that is no loss. Should there be little
+    /// room to say so, the daemon hears it when it hands the result in again.
+    pub fn settled(&self, id: SessionId, hold: &Hold) {
+        self.registry.with(id, |session| {
+            session.lose(hold);
+            session.remind(Command::ResultStored(hold.clone()));
+        });
     }
 
     /// The lease under which a daemon sent something about a job, checked: it must have been given the job in this

@@ -110,7 +110,7 @@ impl Bench {
             tags: tags(names),
             capacity,
         };
-        let (session, outbox) = self.dispatcher.attach(identity, vec![]).unwrap();
+        let (session, outbox) = self.dispatcher.attach(identity, vec![]);
         Worker { session, outbox }
     }
 
