@@ -318,6 +318,23 @@ async fn a_line_is_stored_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_read_of_a_log_is_bounded_however_short_its_lines_are() {
+    for bench in Bench::all(Terms { log_limit: 1 << 20, ..TERMS }).await {
+        bench.add().await;
+        let hold = bench.claim().await.hold;
+        for first in [1, 4501, 9001] {
+            bench.queue.append(&hold, lines(first, 4500)).await.unwrap();
+        }
+        let Backing::Sql(store, _) = &bench.backing else { continue };
+        for (after, first, last) in [(0, 1, 4500), (4500, 4501, 9000), (8999, 9000, 13500), (13499, 13500, 13500)] {
+            let read = crate::store::job_log::after(&***store, hold.job, after).await.unwrap();
+            assert_eq!((read[0].0, read[read.len() - 1].0), (first, last), "after {after}");
+        }
+        assert_eq!(crate::store::job_log::after(&***store, hold.job, 13500).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
 async fn a_result_is_taken_once_and_confirmed_again() {
     for bench in Bench::all(TERMS).await {
         for (outcome, status) in [

@@ -412,6 +412,38 @@ async fn faults_end_the_stream_and_write_nothing() {
 }
 
 #[tokio::test]
+async fn no_message_holds_more_than_it_may() {
+    let bench = bench(|_| {}).await;
+    let id = bench.job_of(Input::Import(TemplateVersionId::new())).await;
+    let (mut session, _) = bench.session(register("one")).await;
+    let assign = session.assign().await;
+    let variables = vec![pb::TemplateVariable::default(); 1001];
+    let (job_id, lease_id) = (assign.job_id.clone(), assign.lease_id.clone());
+    let discovered = pb::Discovered { job_id, lease_id, variables, ..Default::default() };
+    let metadata = vec![pb::ResourceMetadata::default(); 4999];
+    let start_resources = vec![pb::Resource { metadata, ..Default::default() }, pb::Resource::default()];
+    let import = pb::ImportResult { start_resources, ..Default::default() };
+    let payload = Some(pb::result::Payload::TemplateImport(import));
+    for (message, says) in [
+        (logs(&assign, 1, &[""; 10_001]), "entries: must be at most 10000"),
+        (Daemon::Discovered(discovered), "variables: must be at most 1000"),
+        (
+            Daemon::Result(pb::Result { payload, ..result(&assign, pb::Outcome::Succeeded, 0) }),
+            "resources and their metadata: must be at most 5000",
+        ),
+    ] {
+        let held =
+            pb::HeldJob { job_id: assign.job_id.clone(), lease_id: assign.lease_id.clone(), ..Default::default() };
+        let (mut session, _) = bench.session(pb::Register { held: vec![held], ..register("one") }).await;
+        session.send(message).await;
+        let end = session.end().await;
+        assert!(end.message().contains(says), "{end}");
+    }
+    assert_eq!(bench.row(id).await.status, JobStatus::Running);
+    assert!(store::job_log::after(&bench.service.store, id, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_daemon_whose_engines_are_broken_gets_nothing() {
     let bench = bench(|_| {}).await;
     let (mut broken, _) = bench.session(pb::Register { capacity: 1, ..register("broken") }).await;
