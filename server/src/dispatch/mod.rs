@@ -97,15 +97,22 @@ impl Dispatcher {
         }
     }
 
-    /// Gives every job that somebody has room for to them.
+    /// Gives every job that somebody has room for to them. What fails for one group leaves the others alone.
     pub(crate) async fn pass(&self, assembler: &dyn Assemble) -> Result<()> {
         let organizations = self.registry.organizations_with_room();
         if organizations.is_empty() {
             return Ok(());
         }
+        let mut done = Ok(());
         for group in self.queue.groups(&organizations, &|group| self.registry.has_room_for(group)).await? {
-            while self.fill(&group, assembler).await? {}
+            done = done.and(self.fill_up(&group, assembler).await);
         }
+        done
+    }
+
+    /// Gives the jobs of a group out as far as there is room.
+    async fn fill_up(&self, group: &Group, assembler: &dyn Assemble) -> Result<()> {
+        while self.fill(group, assembler).await? {}
         Ok(())
     }
 

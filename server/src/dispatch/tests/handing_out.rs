@@ -235,6 +235,29 @@ async fn what_fails_for_one_job_leaves_the_others_alone() {
     assert_eq!(one.assigned()[0].job, jobs[0], "the slot is free again");
 }
 
+/// Fails for the batch that has this job.
+struct FailsFor(JobId);
+
+#[async_trait]
+impl Assemble for FailsFor {
+    async fn assemble(&self, claimed: &[Claimed]) -> Result<Vec<std::result::Result<Assignment, String>>> {
+        if claimed.iter().any(|claimed| claimed.hold.job == self.0) {
+            return Err(Error::Unavailable("just now".into()));
+        }
+        ALL.assemble(claimed).await
+    }
+}
+
+#[tokio::test]
+async fn what_fails_for_one_group_leaves_the_others_alone() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "ab", 3);
+    let (first, second) = (bench.job("a"), bench.job("b"));
+    assert!(matches!(bench.dispatcher.pass(&FailsFor(first)).await, Err(Error::Unavailable(_))));
+    assert_eq!(one.assigned().iter().map(|hold| hold.job).collect::<Vec<_>>(), [second]);
+    assert_eq!(bench.queue.status(first).unwrap().0, Status::Pending, "taken back");
+}
+
 #[tokio::test]
 async fn a_daemon_that_does_not_read_loses_its_session_only() {
     let bench = Bench::new();
