@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::error::ProtocolFault;
+use crate::domain::error::{ProtocolFault, chain};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::job::{Claimed, Finished, Group, Hold, Rejection, Report};
 use crate::domain::{Error, Result};
@@ -87,7 +87,7 @@ impl Dispatcher {
             tokio::pin!(woken);
             woken.as_mut().enable();
             if let Err(error) = self.pass(assembler).await {
-                tracing::warn!(error = %error, "can't hand out jobs now");
+                tracing::warn!(error = %chain(&error), "can't hand out jobs now");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -166,7 +166,7 @@ impl Dispatcher {
                 Err(reason) => match self.queue.fail(&claimed.hold, &reason).await {
                     Ok(_) => self.registry.forget(claimed.worker, &claimed.hold),
                     Err(error) => {
-                        tracing::warn!(job = %claimed.hold.job, error = %error, "can't end a job that can't be assembled");
+                        tracing::warn!(job = %claimed.hold.job, error = %chain(&error), "can't end a job that can't be assembled");
                         done = done.and(Err(error));
                         // The warning and the first error tell it all.
                         let _ = self.take_back(&claimed).await;
@@ -192,7 +192,7 @@ impl Dispatcher {
         self.registry.forget(claimed.worker, &claimed.hold);
         let taken = self.queue.give_back(&claimed.hold, Rejection::Draining).await;
         if let Err(error) = &taken {
-            tracing::warn!(job = %claimed.hold.job, error = %error, "can't take an assigned job back; its lease will lapse");
+            tracing::warn!(job = %claimed.hold.job, error = %chain(error), "can't take an assigned job back; its lease will lapse");
         }
         taken.map(|_| ())
     }

@@ -6,7 +6,7 @@ use super::{KeyIdentity, Service};
 use crate::dispatch::session::{Command, Identity, Outbox};
 use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
-use crate::domain::error::{Credential, Kind, ProtocolFault};
+use crate::domain::error::{Credential, Kind, ProtocolFault, chain};
 use crate::domain::id::{DaemonId, OrganizationId};
 use crate::domain::job::{Hold, Rejection, Resumed};
 use crate::domain::rule::is_hidden;
@@ -205,7 +205,7 @@ impl Service {
         };
         let left: Result<()> = leave.await;
         if let Err(error) = left {
-            tracing::warn!(daemon = %session.daemon, error = %error, "can't note that a daemon ended");
+            tracing::warn!(daemon = %session.daemon, error = %chain(&error), "can't note that a daemon ended");
         }
     }
 
