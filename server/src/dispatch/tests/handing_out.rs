@@ -85,6 +85,7 @@ impl Bench {
         self.queue.add(Waiting {
             organization: self.organization,
             initiator: UserId::new(),
+            job_type: JobType::Import,
             engine: Engine::Echo,
             tags: tags(names),
             automatic: false,
