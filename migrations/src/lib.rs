@@ -14,6 +14,7 @@ mod m20261122_000005_provisioner_job;
 mod m20261122_000006_template;
 mod m20261122_000007_workspace;
 mod m20261122_000008_dry_run;
+mod m20261122_000009_daemon_registration;
 mod sql;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_template::Migration),
             Box::new(m20261122_000007_workspace::Migration),
             Box::new(m20261122_000008_dry_run::Migration),
+            Box::new(m20261122_000009_daemon_registration::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod context;
 pub mod json;
+pub mod limits;
 
 /// Errors and shared answers.
 pub mod common {

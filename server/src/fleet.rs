@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use tokio::time::{Instant, timeout};
 
+use crate::domain::error::chain;
 use crate::domain::tags::{OWNER, SCOPE, Tags};
 use crate::service::Service;
 use crate::store::fleet::{self, Count, Kind};
@@ -50,7 +51,7 @@ impl Fleet {
         let counts = match timeout(PATIENCE, counting).await {
             Ok(Ok(counts)) => Some(counts),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "can't count jobs and daemons for metrics");
+                tracing::warn!(error = %chain(&error), "can't count jobs and daemons for metrics");
                 None
             }
             Err(_) => {

@@ -1,14 +1,11 @@
 //! What an operator can set of the server.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of a server, validated by whoever fills them in before anything binds.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where REST and gRPC are served; port 0 picks a free one.
-    pub http_address: SocketAddr,
     /// `sqlite:///absolute/path.db` or `postgres://…`.
     pub database_url: DatabaseUrl,
     /// Where servers hear of each other, when something stands before the database that can't pass that on; by default

@@ -144,7 +144,6 @@ fn options(args: &args::Server) -> Result<Options> {
             .ok_or_else(|| Usage::new("give --data-dir: neither HOME nor XDG_DATA_HOME is set"))?,
     };
     Ok(Options {
-        http_address: args.listen.http_address,
         database_url: database_url(args, &data_dir)?,
         database_listen_url: database_listen_url(args)?,
         sealing_key_file: args.sealing_key_file.clone(),
@@ -254,16 +253,22 @@ mod tests {
     use super::*;
     use crate::args::{Args, Command};
 
+    fn args_of(line: &str) -> args::Server {
+        match Args::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Server(args) => *args,
+            _ => panic!("{line}"),
+        }
+    }
+
     fn options_of(line: &str) -> Result<Options> {
-        let Command::Server(args) = Args::try_parse_from(line.split(' ')).unwrap().command else { panic!("{line}") };
-        options(&args)
+        options(&args_of(line))
     }
 
     #[test]
     fn defaults_follow_the_data_folder() {
         let options = options_of("orgplane server --data-dir /tmp/some-folder").unwrap();
         assert_eq!(options.database_url.0, "sqlite:///tmp/some-folder/orgplane.db");
-        assert_eq!(options.http_address.to_string(), "127.0.0.1:3000");
+        assert_eq!(args_of("orgplane server").listen.http_address.to_string(), "127.0.0.1:3000");
     }
 
     #[test]

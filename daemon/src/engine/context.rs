@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use orgplane_proto::limits;
 use orgplane_proto::provisioner::v1::{
     Discovered, JobErrorCode, LogLevel, LogSource, Reference, StateReference, Timing, UploadKind, Verdict, assign,
 };
@@ -122,6 +123,9 @@ impl Context {
     pub(crate) fn discovered(&self, discovered: Discovered) -> Result<(), Failure> {
         if discovered.encoded_len() > MAX_DISCOVERED {
             return Err(Failure::job("the template's readme and variables are too long together"));
+        }
+        if discovered.variables.len() > limits::VARIABLES {
+            return Err(Failure::job(format!("the template has more than {} variables", limits::VARIABLES)));
         }
         self.job.discovered(discovered);
         Ok(())

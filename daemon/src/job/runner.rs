@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orgplane_proto::limits;
 use orgplane_proto::provisioner::v1::result::Payload;
 use orgplane_proto::provisioner::v1::{JobErrorCode, Outcome, RejectReason, Result as JobResult};
 use prost::Message as _;
@@ -188,10 +189,31 @@ fn bounded(mut result: JobResult) -> JobResult {
     if result.encoded_len() > MAX_RESULT {
         result.timings.clear();
     }
-    if result.encoded_len() > MAX_RESULT {
+    if result.encoded_len() > MAX_RESULT || result.items() > limits::RESULT_ITEMS {
         result.payload = None;
         result.outcome = Outcome::Failed.into();
         result.error = "the template has more resources than one job can report".to_owned();
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use orgplane_proto::provisioner::v1::{BuildResult, Resource};
+
+    use super::*;
+
+    #[test]
+    fn a_result_has_no_more_resources_than_the_server_takes() {
+        let with = |count| {
+            let build = BuildResult { resources: vec![Resource::default(); count], modules: vec![] };
+            let outcome = Outcome::Succeeded.into();
+            let payload = Some(Payload::WorkspaceBuild(build));
+            bounded(JobResult { outcome, payload, ..JobResult::default() })
+        };
+        assert_eq!(with(limits::RESULT_ITEMS).outcome(), Outcome::Succeeded);
+        let crowded = with(limits::RESULT_ITEMS + 1);
+        assert_eq!((crowded.outcome(), crowded.payload), (Outcome::Failed, None));
+        assert!(crowded.error.contains("more resources"), "{}", crowded.error);
+    }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::ticks::Ticks;
 use crate::dispatch::Dispatcher;
 use crate::domain::Result;
+use crate::domain::error::chain;
 use crate::store::{self, Store};
 
 /// Runs until stopped.
@@ -16,7 +17,7 @@ pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, interval: Duration, 
     while ticks.next().await {
         if let Err(error) = pass(&store, &dispatcher).await {
             // Nobody was told that a lease lives on, so daemons stop in time if this lasts.
-            tracing::warn!(error = %error, "can't renew leases now");
+            tracing::warn!(error = %chain(&error), "can't renew leases now");
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::ticks::Ticks;
 use crate::dispatch::Dispatcher;
 use crate::domain::Result;
+use crate::domain::error::chain;
 use crate::store::{self, Store};
 
 /// A key that ended is good for no longer than this.
@@ -18,7 +19,7 @@ pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, stop: CancellationTo
     let mut ticks = Ticks::new(INTERVAL, stop);
     while ticks.next().await {
         if let Err(error) = pass(&store, &dispatcher).await {
-            tracing::warn!(error = %error, "can't look for ended provisioner keys now");
+            tracing::warn!(error = %chain(&error), "can't look for ended provisioner keys now");
         }
     }
 }

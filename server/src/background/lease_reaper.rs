@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ticks::Ticks;
 use crate::dispatch::Dispatcher;
+use crate::domain::error::chain;
 use crate::domain::{Result, Timestamp};
 use crate::options::Provisioners;
 use crate::store::Store;
@@ -54,7 +55,7 @@ pub async fn run(store: Store, dispatcher: Arc<Dispatcher>, options: Provisioner
     let mut ticks = Ticks::new(options.reap_interval, stop);
     while ticks.next().await {
         if let Err(error) = pass(&store, &dispatcher, &mut patience).await {
-            tracing::warn!(error = %error, "can't look for lapsed leases now");
+            tracing::warn!(error = %chain(&error), "can't look for lapsed leases now");
             patience.interrupted();
         }
     }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::key_watch;
 use crate::dispatch::Dispatcher;
 use crate::domain::Result;
+use crate::domain::error::chain;
 use crate::options::DatabaseUrl;
 use crate::store::Store;
 use crate::store::notice::{self, Listener, Notice};
@@ -33,7 +34,7 @@ async fn speak(store: &Store, dispatcher: &Dispatcher, own: Uuid) {
     loop {
         dispatcher.announced().await;
         if let Err(error) = notice::send(store, Notice::Work(own)).await {
-            tracing::warn!(error = %error, "can't tell other servers of new jobs; they find them at their next poll");
+            tracing::warn!(error = %chain(&error), "can't tell other servers of new jobs; they find them at their next poll");
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -46,11 +47,11 @@ async fn listen(store: &Store, dispatcher: &Dispatcher, url: &DatabaseUrl, own: 
             Ok(mut listener) => {
                 silent = false;
                 let Err(error) = hear(store, dispatcher, &mut listener, own).await;
-                tracing::warn!(error = %error, "can't hear of other servers; connecting again");
+                tracing::warn!(error = %chain(&error), "can't hear of other servers; connecting again");
             }
             Err(error) if !silent => {
                 silent = true;
-                tracing::warn!(error = %error, "can't hear of other servers; what they take in is found by polling");
+                tracing::warn!(error = %chain(&error), "can't hear of other servers; what they take in is found by polling");
             }
             Err(_) => {}
         }
@@ -70,7 +71,7 @@ async fn hear(
         look(store, dispatcher, notice, own).await;
     }
     if let Err(error) = dispatcher.look_for_cancels(None).await {
-        tracing::warn!(error = %error, "can't look for jobs to cancel; they are looked for at the next heartbeat");
+        tracing::warn!(error = %chain(&error), "can't look for jobs to cancel; they are looked for at the next heartbeat");
     }
     loop {
         let notice = listener.next().await?;
@@ -91,6 +92,6 @@ async fn look(store: &Store, dispatcher: &Dispatcher, notice: Option<Notice>, ow
         None => Ok(()),
     };
     if let Err(error) = looked {
-        tracing::warn!(error = %error, "can't look at what another server told; it is looked at by itself soon");
+        tracing::warn!(error = %chain(&error), "can't look at what another server told; it is looked at by itself soon");
     }
 }

@@ -14,8 +14,8 @@ use crate::domain::engine::Engine;
 use crate::domain::error::{Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Fits, Group, Hold, InvalidTransition, LeaseId, Live,
-    LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status, Succession,
+    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Fits, Group, Hold, InvalidTransition, JobType, LeaseId,
+    Live, LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status, Succession,
     Terms,
 };
 use crate::domain::tags::Tags;
@@ -28,6 +28,8 @@ pub struct Waiting {
     pub organization: OrganizationId,
     /// Who asked for it.
     pub initiator: UserId,
+    /// What kind of work it is.
+    pub job_type: JobType,
     /// What runs it.
     pub engine: Engine,
     /// Which daemons may.
@@ -274,6 +276,7 @@ impl JobQueue for MemoryQueue {
         let mut jobs = self.lock();
         let Some(entry) = jobs.get_mut(&hold.job) else { return Ok(Permit::Lost) };
         match entry.state.after(&Event::Permitted(hold.lease.clone()), self.rules()) {
+            Ok(_) if entry.what.job_type != JobType::Build => Ok(Permit::Lost),
             Ok((state, _)) => {
                 entry.state = state;
                 entry.prolong(self.terms, (self.clock)());

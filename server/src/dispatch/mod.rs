@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::error::ProtocolFault;
+use crate::domain::error::{ProtocolFault, chain};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::job::{Claimed, Finished, Group, Hold, Rejection, Report};
 use crate::domain::{Error, Result};
@@ -87,7 +87,7 @@ impl Dispatcher {
             tokio::pin!(woken);
             woken.as_mut().enable();
             if let Err(error) = self.pass(assembler).await {
-                tracing::warn!(error = %error, "can't hand out jobs now");
+                tracing::warn!(error = %chain(&error), "can't hand out jobs now");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -97,15 +97,22 @@ impl Dispatcher {
         }
     }
 
-    /// Gives every job that somebody has room for to them.
+    /// Gives every job that somebody has room for to them. What fails for one group leaves the others alone.
     pub(crate) async fn pass(&self, assembler: &dyn Assemble) -> Result<()> {
         let organizations = self.registry.organizations_with_room();
         if organizations.is_empty() {
             return Ok(());
         }
+        let mut done = Ok(());
         for group in self.queue.groups(&organizations, &|group| self.registry.has_room_for(group)).await? {
-            while self.fill(&group, assembler).await? {}
+            done = done.and(self.fill_up(&group, assembler).await);
         }
+        done
+    }
+
+    /// Gives the jobs of a group out as far as there is room.
+    async fn fill_up(&self, group: &Group, assembler: &dyn Assemble) -> Result<()> {
+        while self.fill(group, assembler).await? {}
         Ok(())
     }
 
@@ -159,7 +166,7 @@ impl Dispatcher {
                 Err(reason) => match self.queue.fail(&claimed.hold, &reason).await {
                     Ok(_) => self.registry.forget(claimed.worker, &claimed.hold),
                     Err(error) => {
-                        tracing::warn!(job = %claimed.hold.job, error = %error, "can't end a job that can't be assembled");
+                        tracing::warn!(job = %claimed.hold.job, error = %chain(&error), "can't end a job that can't be assembled");
                         done = done.and(Err(error));
                         // The warning and the first error tell it all.
                         let _ = self.take_back(&claimed).await;
@@ -185,7 +192,7 @@ impl Dispatcher {
         self.registry.forget(claimed.worker, &claimed.hold);
         let taken = self.queue.give_back(&claimed.hold, Rejection::Draining).await;
         if let Err(error) = &taken {
-            tracing::warn!(job = %claimed.hold.job, error = %error, "can't take an assigned job back; its lease will lapse");
+            tracing::warn!(job = %claimed.hold.job, error = %chain(error), "can't take an assigned job back; its lease will lapse");
         }
         taken.map(|_| ())
     }
@@ -200,10 +207,7 @@ impl Dispatcher {
 
     /// Adds a session with the jobs that its daemon says it has; an earlier one of the same daemon is superseded. From
     /// now on it is told of cancels, but it gets nothing before it is opened.
-    ///
-    /// # Errors
-    /// [`ProtocolFault::NameInUse`].
-    pub fn attach(&self, identity: Identity, holds: Vec<Hold>) -> Result<(SessionId, Outbox)> {
+    pub fn attach(&self, identity: Identity, holds: Vec<Hold>) -> (SessionId, Outbox) {
         self.registry.attach(identity, holds)
     }
 
@@ -223,9 +227,9 @@ impl Dispatcher {
         self.registry.with(id, session::Session::hear);
     }
 
-    /// A daemon says how many jobs more it would take.
-    pub fn offered(&self, id: SessionId, free_slots: u32) {
-        if self.registry.with(id, |session| session.offer(free_slots)).is_some() && free_slots > 0 {
+    /// A daemon says how many jobs more it would take, and whether its engines work.
+    pub fn offered(&self, id: SessionId, free_slots: u32, healthy: bool) {
+        if self.registry.with(id, |session| session.offer(free_slots, healthy)).is_some() && healthy && free_slots > 0 {
             self.wake();
         }
     }
@@ -249,6 +253,15 @@ impl Dispatcher {
     /// Tells a session something that it will be told again.
     pub fn remind(&self, id: SessionId, command: Command) {
         self.registry.with(id, |session| session.remind(command));
+    }
+
+    /// A job that a session's daemon brought along has its result stored already: that is no loss. Should there be little
+    /// room to say so, the daemon hears it when it hands the result in again.
+    pub fn settled(&self, id: SessionId, hold: &Hold) {
+        self.registry.with(id, |session| {
+            session.lose(hold);
+            session.remind(Command::ResultStored(hold.clone()));
+        });
     }
 
     /// The lease under which a daemon sent something about a job, checked: it must have been given the job in this

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::error::chain;
 use crate::domain::id::{JobId, WorkspaceId};
 use crate::domain::job::LogStanding;
 use crate::domain::workspace::Mark;
@@ -114,7 +115,7 @@ impl<K: Copy + Ord, S: PartialEq> Followed<K, S> {
                     }
                     Err(error) if !failing => {
                         failing = true;
-                        tracing::warn!(error = %error, "can't look for news of what clients follow");
+                        tracing::warn!(error = %chain(&error), "can't look for news of what clients follow");
                     }
                     Err(_) => {}
                 }

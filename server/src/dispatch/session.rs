@@ -102,6 +102,8 @@ pub(super) struct Session {
     holds: HashMap<JobId, (LeaseId, Grip)>,
     /// Jobs at a time by its own last word.
     limit: u32,
+    /// Its engines work, by its own last word.
+    healthy: bool,
     pub(super) draining: bool,
     backed_off_until: Option<Instant>,
     heard_at: Instant,
@@ -126,6 +128,7 @@ impl Session {
         let end = CancellationToken::new();
         let session = Self {
             limit: identity.capacity,
+            healthy: true,
             identity,
             serial,
             open: false,
@@ -207,7 +210,7 @@ impl Session {
     /// Jobs that it may be given now.
     pub(super) fn free(&self, contact_lost_after: Duration) -> u32 {
         let backed_off = self.backed_off_until.is_some_and(|until| Instant::now() < until);
-        if self.draining || backed_off || !self.is_open() || self.is_silent(contact_lost_after) {
+        if self.draining || !self.healthy || backed_off || !self.is_open() || self.is_silent(contact_lost_after) {
             return 0;
         }
         self.limit.min(self.identity.capacity).saturating_sub(self.busy())
@@ -223,9 +226,10 @@ impl Session {
         self.holds.insert(claimed.hold.job, (claimed.hold.lease.clone(), Grip::Live));
     }
 
-    /// How many more it would take now, by its own word.
-    pub(super) fn offer(&mut self, free_slots: u32) {
+    /// How many more it would take now, and whether its engines work, by its own word.
+    pub(super) fn offer(&mut self, free_slots: u32, healthy: bool) {
         self.limit = free_slots.saturating_add(self.busy());
+        self.healthy = healthy;
     }
 
     pub(super) fn back_off(&mut self, reason: Rejection, pause: Duration) {
@@ -275,8 +279,6 @@ impl Session {
     pub(super) fn forget(&mut self, hold: &Hold) {
         if self.holds.get(&hold.job).is_some_and(|(lease, _)| *lease == hold.lease) {
             self.holds.remove(&hold.job);
-            // What it said of free slots before doesn't count this one.
-            self.limit = self.identity.capacity;
         }
     }
 }

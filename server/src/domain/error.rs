@@ -337,3 +337,29 @@ pub enum ProtocolFault {
     #[error("daemon {0} opened another session")]
     Superseded(DaemonId),
 }
+
+/// An error with all that caused it, for logs: the text of an [`Error`] is for clients, who see no causes.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.truncate(text.trim_end_matches('.').len());
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_tells_what_the_text_for_clients_does_not() {
+        let away = Error::Unavailable(std::io::Error::other("connection refused").into());
+        assert_eq!(chain(&away), "The server can't reach its database; try again: connection refused");
+        assert_eq!(chain(&Error::Busy), Error::Busy.to_string());
+    }
+}

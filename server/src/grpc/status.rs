@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::domain::Error;
-use crate::domain::error::ProtocolFault;
+use crate::domain::error::{ProtocolFault, chain};
 
 /// How long a client should wait before it tries an unavailable server again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -87,16 +87,4 @@ pub(super) fn blame_sender(response: Response<Body>) -> Response<Body> {
         }
         _ => response,
     }
-}
-
-/// An error with all that caused it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -6,12 +6,12 @@ use super::{KeyIdentity, Service};
 use crate::dispatch::session::{Command, Identity, Outbox};
 use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
-use crate::domain::error::{Credential, Kind, ProtocolFault};
+use crate::domain::error::{Credential, Kind, ProtocolFault, chain};
 use crate::domain::id::{DaemonId, OrganizationId};
 use crate::domain::job::{Hold, Rejection, Resumed};
 use crate::domain::rule::is_hidden;
 use crate::domain::tags::Tags;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, Timestamp};
 use crate::store;
 use crate::store::entity::provisioner_daemon::{self, Engines};
 use crate::store::provisioner_daemon::Registration;
@@ -48,6 +48,8 @@ pub struct Welcome {
     pub outbox: Outbox,
     /// The daemon's id.
     pub daemon: DaemonId,
+    /// When it registered.
+    pub registered_at: Timestamp,
     /// Its organization.
     pub organization: OrganizationId,
     /// That organization's name.
@@ -114,7 +116,7 @@ impl Service {
             tags: daemon.tags.clone(),
             capacity: hello.capacity,
         };
-        let (session, outbox) = self.dispatcher.attach(identity, hello.held.clone())?;
+        let (session, outbox) = self.dispatcher.attach(identity, hello.held.clone());
         let mut opening = Opening { dispatcher: &self.dispatcher, session, opened: false };
         // Until here nobody would have told this session that its key was revoked.
         if !store::provisioner_daemon::ended_secrets(&self.store, &[key.secret_id]).await?.is_empty() {
@@ -127,12 +129,14 @@ impl Service {
         let resumed = self.dispatcher.queue().resume(organization.id, &hello.held).await?;
         let goes_on: HashSet<_> = resumed.iter().map(|job| &job.hold).collect();
         let lost: Vec<_> = hello.held.into_iter().filter(|hold| !goes_on.contains(hold)).collect();
+        self.catch_up(session, &resumed);
         self.dispatcher.open(session, &lost);
         opening.opened = true;
         Ok(Welcome {
             session,
             outbox,
             daemon: daemon.id,
+            registered_at: daemon.registered_at,
             organization: organization.id,
             organization_name: organization.name,
             tags: daemon.tags,
@@ -163,7 +167,7 @@ impl Service {
             tags: Tags::of_key(&key_row.tags.0),
             capacity: i32::try_from(hello.capacity).map_err(Error::internal)?,
         };
-        match store::provisioner_daemon::upsert(&tx, registration).await {
+        match store::provisioner_daemon::upsert(&tx, registration, self.provisioners.contact_lost_after).await {
             Ok(daemon) => {
                 tx.commit().await?;
                 Ok((daemon, before.as_ref() == Some(&hello.instance)))
@@ -190,25 +194,29 @@ impl Service {
 
     /// A daemon's stream ended. One that has no jobs and said that it takes none is offline from now on; others may
     /// come back.
-    pub async fn daemon_leave(&self, session: SessionId) {
+    pub async fn daemon_leave(&self, session: SessionId, registered_at: Timestamp) {
         if !self.dispatcher.has_left(session) {
             return;
         }
         let leave = async {
             let tx = self.store.begin().await?;
-            store::provisioner_daemon::leave(&tx, session.daemon).await?;
+            store::provisioner_daemon::leave(&tx, session.daemon, registered_at).await?;
             tx.commit().await
         };
         let left: Result<()> = leave.await;
         if let Err(error) = left {
-            tracing::warn!(daemon = %session.daemon, error = %error, "can't note that a daemon ended");
+            tracing::warn!(daemon = %session.daemon, error = %chain(&error), "can't note that a daemon ended");
         }
     }
 
     /// Tells a daemon that came back what happened to its jobs meanwhile.
-    pub fn daemon_catch_up(&self, session: SessionId, resumed: &[Resumed]) {
-        for job in resumed.iter().filter(|job| job.canceling) {
-            self.dispatcher.remind(session, Command::Cancel(job.hold.clone()));
+    fn catch_up(&self, session: SessionId, resumed: &[Resumed]) {
+        for Resumed { hold, canceling, ended, .. } in resumed {
+            if *ended {
+                self.dispatcher.settled(session, hold);
+            } else if *canceling {
+                self.dispatcher.remind(session, Command::Cancel(hold.clone()));
+            }
         }
     }
 }

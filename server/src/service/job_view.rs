@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Service;
+use crate::domain::error::chain;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
 use crate::domain::job::{CancelOutcome, Group, Standing, Status, Taker, lines};
 use crate::domain::{Result, Timestamp};
@@ -110,7 +111,7 @@ impl Service {
     /// Tells the other servers something that they would find later by themselves.
     pub(super) async fn tell_servers(&self, notice: Notice) {
         if let Err(error) = store::notice::send(&self.store, notice).await {
-            tracing::warn!(error = %error, ?notice, "can't tell other servers");
+            tracing::warn!(error = %chain(&error), ?notice, "can't tell other servers");
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::dispatch::memory::{MemoryQueue, Waiting};
 use crate::dispatch::queue::JobQueue as _;
 use crate::domain::engine::Engine;
 use crate::domain::id::{JobId, OrganizationId, UserId};
-use crate::domain::job::{CancelOutcome, Hold, LeaseId, Outcome, Status, Terms};
+use crate::domain::job::{CancelOutcome, Hold, JobType, LeaseId, Outcome, Status, Terms};
 use crate::domain::tags::Tags;
 use crate::options::Provisioners;
 
@@ -155,8 +155,10 @@ impl World {
     fn add_job(&self, number: u128) {
         let initiator = UserId(Uuid::from_u128(number % 3));
         let (engine, tags) = (Engine::Echo, Tags::of_key(&BTreeMap::new()));
-        let what = Waiting { organization: self.organization, initiator, engine, tags, automatic: false };
-        self.queue.add_as(JobId(Uuid::from_u128(number)), what);
+        let id = JobId(Uuid::from_u128(number));
+        let job_type = if daemon::changes(id) { JobType::Build } else { JobType::Import };
+        let what = Waiting { organization: self.organization, initiator, job_type, engine, tags, automatic: false };
+        self.queue.add_as(id, what);
     }
 
     fn cancel(&self, id: JobId) {

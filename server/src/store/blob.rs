@@ -1,10 +1,8 @@
 //! Bytes by their SHA-256: archives, states, plans, modules. Sealed in rows of at most 1 MiB of plain bytes.
 
-use sea_orm::EntityTrait as _;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::entity::blob;
 use super::error::from_db;
 use super::{Access, Tx, now};
 use crate::domain::{Error, Result};
@@ -22,14 +20,6 @@ pub fn sha256(bytes: &[u8]) -> String {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What is known of a blob.
-///
-/// # Errors
-/// [`Error::Unavailable`] when the database can't be reached.
-pub async fn find(db: &impl Access, sha256: &str) -> Result<Option<blob::Model>> {
-    blob::Entity::find_by_id(sha256.to_owned()).one(&db.executor()).await.map_err(from_db)
 }
 
 /// Stores bytes under their SHA-256, which is returned; bytes that are there already are left as they are.

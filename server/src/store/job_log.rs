@@ -16,8 +16,10 @@ use crate::domain::{Error, Result};
 
 /// What a job may print beyond its limit: daemons cut at the limit themselves, and then say so.
 const SLACK: i64 = 64 * 1024;
-/// Bytes of output after which a read ends. Readers who take nothing hold two of these each.
+/// Bytes of lines after which a read ends. Readers who take nothing hold two of these each.
 const ENOUGH: usize = 64 * 1024;
+/// What a line takes besides its texts.
+const LINE: usize = 64;
 
 /// The number that the next line has; the head row is held until the transaction ends.
 pub(super) async fn next_number(tx: &Tx, job: JobId) -> Result<i64> {
@@ -88,14 +90,17 @@ async fn insert_chunk(tx: &Tx, job: JobId, first: i64, lines: &[LogLine]) -> Res
 /// # Errors
 /// [`Error::Unavailable`] when the database can't be reached, [`Error::Internal`] when a row is damaged.
 pub async fn after(db: &impl Access, job: JobId, number: i64) -> Result<Vec<(i64, LogLine)>> {
+    // From the chunk that the next line is in, or would be: the index finds that, but not where chunks end.
     let sql = "SELECT first_number, data FROM job_log_chunk
-         WHERE job_id = $1 AND first_number + line_count > $2 ORDER BY first_number LIMIT 8";
+         WHERE job_id = $1 AND first_number + line_count > $2 AND first_number >= COALESCE(
+             (SELECT MAX(first_number) FROM job_log_chunk WHERE job_id = $1 AND first_number <= $2), 0)
+         ORDER BY first_number LIMIT 8";
     let mut lines = Vec::new();
     for row in db.query_all(sql, [job.into(), number.saturating_add(1).into()]).await? {
         let first: i64 = row.try_get_by_index(0).map_err(from_db)?;
         let data: Vec<u8> = row.try_get_by_index(1).map_err(from_db)?;
         lines.extend((first..).zip(unpack(&data)?).filter(|(own, _)| *own > number));
-        if lines.iter().map(|(_, line)| line.output.len() + line.stage.len()).sum::<usize>() >= ENOUGH {
+        if lines.iter().map(|(_, line)| LINE + line.output.len() + line.stage.len()).sum::<usize>() >= ENOUGH {
             break;
         }
     }

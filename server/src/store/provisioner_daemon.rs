@@ -1,5 +1,7 @@
 //! Daemons, as records.
 
+use std::time::Duration;
+
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, Value,
 };
@@ -7,8 +9,10 @@ use sea_orm::{
 use super::entity::provisioner_daemon::{self, Engines};
 use super::error::from_db;
 use super::{Access, Tx};
+use crate::domain::error::ProtocolFault;
 use crate::domain::id::{DaemonId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::tags::Tags;
+use crate::domain::time::micros;
 use crate::domain::{Error, Result, Timestamp};
 
 /// Ids in one statement.
@@ -37,37 +41,42 @@ pub struct Registration {
     pub capacity: i32,
 }
 
-/// Stores a daemon that connects. One that was there by its name, in any case, stays itself.
+/// Stores a daemon that connects. One that was there by its name, in any case, stays itself; another gets the name when
+/// the one that has it left, or wasn't heard of for so long on any server.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when the database can't be reached.
-pub async fn upsert(tx: &Tx, new: Registration) -> Result<provisioner_daemon::Model> {
+/// [`ProtocolFault::NameInUse`], or [`Error::Unavailable`] when the database can't be reached.
+pub async fn upsert(tx: &Tx, new: Registration, contact_lost_after: Duration) -> Result<provisioner_daemon::Model> {
     let Registration { organization_id, key_id, name, instance_id, version, protocol_version, engines, tags, capacity } =
         new;
     let sql = format!(
         "INSERT INTO provisioner_daemon (id, organization_id, key_id, name, instance_id, version, protocol_version,
-             engines, tags, capacity, last_seen_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, {now}, {now})
+             engines, tags, capacity, last_seen_at, registered_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, {now}, {now}, {now})
          ON CONFLICT (organization_id, lower(name)) DO UPDATE SET key_id = excluded.key_id, name = excluded.name,
              instance_id = excluded.instance_id, version = excluded.version,
              protocol_version = excluded.protocol_version, engines = excluded.engines, tags = excluded.tags,
-             capacity = excluded.capacity, last_seen_at = excluded.last_seen_at, left_at = NULL
+             capacity = excluded.capacity, last_seen_at = excluded.last_seen_at,
+             registered_at = excluded.registered_at, left_at = NULL
+         WHERE provisioner_daemon.instance_id = excluded.instance_id OR provisioner_daemon.left_at IS NOT NULL
+             OR provisioner_daemon.last_seen_at < {now} - $11
          RETURNING *",
         now = tx.dialect().now()
     );
-    let values: [Value; 10] = [
+    let values: [Value; 11] = [
         DaemonId::new().into(),
         organization_id.into(),
         key_id.into(),
-        name.into(),
+        name.clone().into(),
         instance_id.into(),
         version.into(),
         protocol_version.into(),
         engines.into(),
         tags.into(),
         capacity.into(),
+        micros(contact_lost_after).into(),
     ];
-    let row = tx.query_one(&sql, values).await?.ok_or_else(|| Error::internal("a daemon wasn't stored"))?;
+    let row = tx.query_one(&sql, values).await?.ok_or(Error::Protocol(ProtocolFault::NameInUse(name)))?;
     provisioner_daemon::Model::from_query_result(&row, "").map_err(from_db)
 }
 
@@ -96,13 +105,14 @@ pub async fn touch(tx: &Tx, ids: &[DaemonId]) -> Result<()> {
     Ok(())
 }
 
-/// Notes that a daemon ended, until it connects again.
+/// Notes that a daemon ended, until it connects again; nothing when it has connected since it registered then.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the database can't be reached.
-pub async fn leave(tx: &Tx, id: DaemonId) -> Result<()> {
-    let sql = format!("UPDATE provisioner_daemon SET left_at = {} WHERE id = $1", tx.dialect().now());
-    tx.execute(&sql, [id.into()]).await.map(|_| ())
+pub async fn leave(tx: &Tx, id: DaemonId, registered_at: Timestamp) -> Result<()> {
+    let now = tx.dialect().now();
+    let sql = format!("UPDATE provisioner_daemon SET left_at = {now} WHERE id = $1 AND registered_at = $2");
+    tx.execute(&sql, [id.into(), registered_at.into()]).await.map(|_| ())
 }
 
 /// The daemons of an organization that fit, newest first; with `ids` only those, with `seen_since` only those that were

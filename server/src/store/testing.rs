@@ -63,3 +63,14 @@ async fn a_store_opens_and_tells_the_time() {
         assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "what isn't committed leaves nothing");
     }
 }
+
+#[tokio::test]
+async fn a_store_answers_only_with_its_rows() {
+    for store in stores().await {
+        store.ping().await.unwrap();
+        let tx = store.begin().await.unwrap();
+        tx.execute("DROP TABLE deployment", []).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(store.now().await.is_ok() && store.ping().await.is_err(), "the clock alone is no database");
+    }
+}

@@ -12,10 +12,10 @@ use super::super::sql::SqlQueue;
 use super::super::testing::{self, Ground};
 use crate::domain::engine::Engine;
 use crate::domain::error::ProtocolFault;
-use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
+use crate::domain::id::{BuildId, DaemonId, JobId, OrganizationId, TemplateVersionId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Finished, Group, Hold, LeaseId, Live, LogBatch, LogLevel, LogLine, LogSource, Outcome,
-    Permit, Rejection, Report, Slot, StateReference, Status, Terms,
+    CancelOutcome, Claimed, Finished, Group, Hold, Input, JobType, LeaseId, Live, LogBatch, LogLevel, LogLine,
+    LogSource, Outcome, Permit, Rejection, Report, Slot, StateReference, Status, Terms,
 };
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Timestamp};
@@ -56,12 +56,17 @@ impl Bench {
     }
 
     async fn add(&self) -> JobId {
+        self.add_for(Input::Build(BuildId::new())).await
+    }
+
+    async fn add_for(&self, input: Input) -> JobId {
         let Group { organization, engine, tags } = self.group();
         match &self.backing {
             Backing::Memory(queue, _) => {
-                queue.add(Waiting { organization, initiator: UserId::new(), engine, tags, automatic: false })
+                let (initiator, job_type) = (UserId::new(), input.job_type());
+                queue.add(Waiting { organization, initiator, job_type, engine, tags, automatic: false })
             }
-            Backing::Sql(store, ground) => testing::build(store, ground, tags).await,
+            Backing::Sql(store, ground) => testing::insert(store, ground, input, tags).await,
         }
     }
 
@@ -70,7 +75,8 @@ impl Bench {
         match &self.backing {
             Backing::Memory(queue, _) => {
                 for Group { organization, engine, tags } in groups.iter().cloned() {
-                    queue.add(Waiting { organization, initiator, engine, tags, automatic: false });
+                    let job_type = JobType::Import;
+                    queue.add(Waiting { organization, initiator, job_type, engine, tags, automatic: false });
                 }
             }
             Backing::Sql(store, ground) => {
@@ -318,6 +324,23 @@ async fn a_line_is_stored_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_read_of_a_log_is_bounded_however_short_its_lines_are() {
+    for bench in Bench::all(Terms { log_limit: 1 << 20, ..TERMS }).await {
+        bench.add().await;
+        let hold = bench.claim().await.hold;
+        for first in [1, 4501, 9001] {
+            bench.queue.append(&hold, lines(first, 4500)).await.unwrap();
+        }
+        let Backing::Sql(store, _) = &bench.backing else { continue };
+        for (after, first, last) in [(0, 1, 4500), (4500, 4501, 9000), (8999, 9000, 13500), (13499, 13500, 13500)] {
+            let read = crate::store::job_log::after(&***store, hold.job, after).await.unwrap();
+            assert_eq!((read[0].0, read[read.len() - 1].0), (first, last), "after {after}");
+        }
+        assert_eq!(crate::store::job_log::after(&***store, hold.job, 13500).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
 async fn a_result_is_taken_once_and_confirmed_again() {
     for bench in Bench::all(TERMS).await {
         for (outcome, status) in [
@@ -363,6 +386,23 @@ async fn giving_back_puts_a_job_first_again() {
         let hold = bench.claim().await.hold;
         assert_eq!(bench.queue.permit(&hold, 0).await.unwrap(), Permit::Go);
         assert!(!bench.queue.give_back(&hold, Rejection::Full).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn only_builds_are_permitted() {
+    for bench in Bench::all(TERMS).await {
+        for (input, permit) in [
+            (Input::Import(TemplateVersionId::new()), Permit::Lost),
+            (Input::DryRun(TemplateVersionId::new()), Permit::Lost),
+            (Input::Build(BuildId::new()), Permit::Go),
+        ] {
+            let id = bench.add_for(input).await;
+            let hold = bench.claim().await.hold;
+            assert_eq!(bench.queue.permit(&hold, 0).await.unwrap(), permit, "{input:?}");
+            bench.queue.request_cancel(id, None).await.unwrap();
+            assert_eq!(bench.queue.permit(&hold, 0).await.unwrap(), Permit::Canceled, "{input:?}");
+        }
     }
 }
 

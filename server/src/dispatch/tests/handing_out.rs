@@ -85,6 +85,7 @@ impl Bench {
         self.queue.add(Waiting {
             organization: self.organization,
             initiator: UserId::new(),
+            job_type: JobType::Import,
             engine: Engine::Echo,
             tags: tags(names),
             automatic: false,
@@ -110,7 +111,7 @@ impl Bench {
             tags: tags(names),
             capacity,
         };
-        let (session, outbox) = self.dispatcher.attach(identity, vec![]).unwrap();
+        let (session, outbox) = self.dispatcher.attach(identity, vec![]);
         Worker { session, outbox }
     }
 
@@ -138,9 +139,9 @@ async fn nobody_gets_more_than_it_has_room_for() {
     bench.finish(&one, &first[0]).await;
     bench.pass().await;
     assert_eq!((one.assigned().len(), two.assigned().len()), (1, 0));
-    bench.dispatcher.offered(two.session, 0);
+    bench.dispatcher.offered(two.session, 0, true);
     bench.finish(&two, &second[0]).await;
-    bench.dispatcher.offered(two.session, 0);
+    bench.dispatcher.offered(two.session, 0, true);
     bench.pass().await;
     assert_eq!(two.assigned().len(), 0, "it says that it has no room");
 }
@@ -233,6 +234,29 @@ async fn what_fails_for_one_job_leaves_the_others_alone() {
     assert_eq!(bench.queue.status(jobs[0]).unwrap().0, Status::Pending, "taken back");
     bench.pass().await;
     assert_eq!(one.assigned()[0].job, jobs[0], "the slot is free again");
+}
+
+/// Fails for the batch that has this job.
+struct FailsFor(JobId);
+
+#[async_trait]
+impl Assemble for FailsFor {
+    async fn assemble(&self, claimed: &[Claimed]) -> Result<Vec<std::result::Result<Assignment, String>>> {
+        if claimed.iter().any(|claimed| claimed.hold.job == self.0) {
+            return Err(Error::Unavailable("just now".into()));
+        }
+        ALL.assemble(claimed).await
+    }
+}
+
+#[tokio::test]
+async fn what_fails_for_one_group_leaves_the_others_alone() {
+    let bench = Bench::new();
+    let mut one = bench.worker(bench.organization, "ab", 3);
+    let (first, second) = (bench.job("a"), bench.job("b"));
+    assert!(matches!(bench.dispatcher.pass(&FailsFor(first)).await, Err(Error::Unavailable(_))));
+    assert_eq!(one.assigned().iter().map(|hold| hold.job).collect::<Vec<_>>(), [second]);
+    assert_eq!(bench.queue.status(first).unwrap().0, Status::Pending, "taken back");
 }
 
 #[tokio::test]

@@ -48,13 +48,6 @@ pub enum Status {
 }
 
 impl Status {
-    /// Jobs that haven't ended.
-    pub const ACTIVE: &[Self] = &[Self::Pending, Self::Running, Self::Canceling];
-    /// Jobs that a daemon has.
-    pub const LEASED: &[Self] = &[Self::Running, Self::Canceling];
-    /// Jobs that have ended for good.
-    pub const ENDED: &[Self] = &[Self::Succeeded, Self::Failed, Self::Canceled];
-
     /// Its name.
     #[must_use]
     pub fn text(self) -> &'static str {
@@ -160,11 +153,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_and_predicates_agree() {
+    fn names_and_columns_agree() {
         for status in Status::iter() {
-            assert_eq!(Status::ACTIVE.contains(&status), status.is_active(), "{status:?}");
-            assert_eq!(Status::LEASED.contains(&status), status.is_leased(), "{status:?}");
-            assert_eq!(Status::ENDED.contains(&status), status.is_ended(), "{status:?}");
             assert_eq!(Status::parse(status.text()), Some(status));
             assert_eq!(status.to_value(), status.text());
         }

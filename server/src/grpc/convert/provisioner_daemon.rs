@@ -34,6 +34,7 @@ pub(crate) fn daemon(view: DaemonView) -> pb::ProvisionerDaemon {
         tags,
         capacity: _,
         last_seen_at,
+        registered_at: _,
         left_at: _,
         created_at,
     } = daemon;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orgplane_proto::limits;
 use orgplane_proto::provisioner::v1 as pb;
 use orgplane_proto::provisioner::v1::server_message::Message;
 
@@ -29,6 +30,11 @@ fn fault(field: &'static str, rule: &str) -> Error {
     Error::Protocol(ProtocolFault::Field { field, rule: rule.to_owned() })
 }
 
+/// Refuses more of something than a message may hold.
+fn at_most(limit: usize, field: &'static str, count: usize) -> Result<()> {
+    if count > limit { Err(fault(field, &format!("must be at most {limit}"))) } else { Ok(()) }
+}
+
 /// The job and lease that a message is about.
 pub(crate) fn hold(job: &str, lease: &str) -> Result<Hold> {
     let job = JobId::parse(job).ok_or_else(|| fault("job_id", "must be a UUID"))?;
@@ -51,6 +57,7 @@ pub(crate) fn logs(first_number: i64, entries: Vec<pb::LogEntry>, overflowed: bo
     if first_number < 1 {
         return Err(fault("first_number", "must be at least 1"));
     }
+    at_most(limits::LOG_ENTRIES, "entries", entries.len())?;
     let lines = entries.into_iter().map(line).collect::<Result<_>>()?;
     Ok(LogBatch { first_number, lines, overflowed })
 }
@@ -99,6 +106,7 @@ pub(crate) fn rejection(reason: pb::RejectReason) -> Rejection {
 
 /// What an import learned.
 pub(crate) fn discovery(readme: String, variables: Vec<pb::TemplateVariable>) -> Result<Discovery> {
+    at_most(limits::VARIABLES, "variables", variables.len())?;
     let variable = |variable| {
         let pb::TemplateVariable { name, description, r#type, default_value, required, sensitive } = variable;
         Ok(Variable {
@@ -128,6 +136,7 @@ pub(crate) fn state(state: pb::StateReference) -> Result<StateReference> {
 
 /// A result. Its modules are shown nowhere, so they aren't kept.
 pub(crate) fn report(result: pb::Result) -> Result<Report> {
+    at_most(limits::RESULT_ITEMS, "resources and their metadata", result.items())?;
     let (outcome, error_code) = (result.outcome(), result.error_code());
     let pb::Result { error, last_log_number, state: newest, payload, timings, .. } = result;
     if last_log_number < 0 {

@@ -38,7 +38,8 @@ pub(super) async fn open(
         return Err(Error::Protocol(ProtocolFault::NotRegistered));
     };
     let welcome = service.daemon_connect(&key, hello(register)?).await?;
-    let Welcome { session, outbox, daemon, organization, organization_name, tags, resumed, lost } = welcome;
+    let Welcome { session, outbox, daemon, registered_at, organization, organization_name, tags, resumed, lost } =
+        welcome;
     let options = &service.provisioners;
     let registered = pb::Registered {
         daemon_id: daemon.to_string(),
@@ -68,7 +69,6 @@ pub(super) async fn open(
         log_limit: options.log_limit,
         protocol_version: PROTOCOL_VERSION.to_owned(),
     };
-    service.daemon_catch_up(session, &resumed);
     let first = pb::ServerMessage { message: Some(pb::server_message::Message::Registered(registered)) };
     let end = outbox.end.clone();
     let outgoing = outgoing(service.clone(), first, outbox);
@@ -76,7 +76,7 @@ pub(super) async fn open(
         let reader = Reader { service, session, organization };
         tokio::select! {
             () = end.cancelled() => {}
-            () = reader.run(messages) => reader.service.daemon_leave(session).await,
+            () = reader.run(messages) => reader.service.daemon_leave(session, registered_at).await,
         }
         reader.service.dispatcher.detach(session);
         end.cancel();
@@ -222,7 +222,7 @@ impl Reader {
             }
             Message::Result(result) => self.result(result).await,
             Message::Heartbeat(pb::Heartbeat { free_slots, load: _, engines_healthy, disk_free: _ }) => {
-                dispatcher.offered(self.session, if engines_healthy { free_slots } else { 0 });
+                dispatcher.offered(self.session, free_slots, engines_healthy);
                 Ok(None)
             }
             Message::Draining(pb::Draining {}) => {

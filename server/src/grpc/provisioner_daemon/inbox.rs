@@ -2,6 +2,7 @@
 //! transaction instead of one each.
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use orgplane_proto::limits::LOG_ENTRIES;
 use orgplane_proto::provisioner::v1::DaemonMessage;
 use orgplane_proto::provisioner::v1::daemon_message::Message;
 use tonic::Status;
@@ -38,6 +39,7 @@ impl<S: Stream<Item = Result<DaemonMessage, Status>> + Unpin> Inbox<S> {
                     Some(Some(Ok(DaemonMessage { message: Some(Message::Logs(more)) })))
                         if more.job_id == logs.job_id
                             && more.lease_id == logs.lease_id
+                            && logs.entries.len() + more.entries.len() <= LOG_ENTRIES
                             && i64::try_from(logs.entries.len())
                                 .is_ok_and(|count| logs.first_number.checked_add(count) == Some(more.first_number)) =>
                     {
@@ -89,5 +91,7 @@ mod tests {
         assert_eq!(read(vec![logs("a", i64::MAX, 1), logs("a", i64::MIN, 1)]).await.len(), 2);
         let many = (0..3).map(|n| logs("a", 1 + n * 600, 600)).collect();
         assert_eq!(read(many).await, ["a 1+1200", "a 1201+600"]);
+        let full = vec![logs("a", 1, 1), logs("a", 2, LOG_ENTRIES)];
+        assert_eq!(read(full).await, ["a 1+1", "a 2+10000"], "each is within the limit");
     }
 }

@@ -1,5 +1,7 @@
 //! The stream over a real socket, against a real store.
 
+mod coming_back;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +44,7 @@ struct Bench {
     url: String,
     key: String,
     key_id: ProvisionerKeyId,
-    _store: TestStore,
+    _store: Option<TestStore>,
     _stop: DropGuard,
 }
 
@@ -52,6 +54,18 @@ async fn bench(adjust: impl FnOnce(&mut Provisioners)) -> Bench {
     adjust(&mut options);
     let ground = testing::ground(&store, "acme").await;
     let (key_id, key) = make_key(&store, &ground).await;
+    let bench = serve(&store, options, ground, key_id, key).await;
+    Bench { _store: Some(store), ..bench }
+}
+
+/// A server over a store.
+async fn serve(
+    store: &store::Store,
+    options: Provisioners,
+    ground: Ground,
+    key_id: ProvisionerKeyId,
+    key: String,
+) -> Bench {
     let news = Arc::new(News::default());
     let queue = Arc::new(SqlQueue::new(store.clone(), (&options).into(), news.clone()));
     let dispatcher = Arc::new(Dispatcher::new(queue, &options));
@@ -63,7 +77,7 @@ async fn bench(adjust: impl FnOnce(&mut Provisioners)) -> Bench {
     let serving = axum::serve(listener, crate::grpc::router(service.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::spawn(async move { serving.await });
-    Bench { service, ground, url, key, key_id, _store: store, _stop: stop.drop_guard() }
+    Bench { service, ground, url, key, key_id, _store: None, _stop: stop.drop_guard() }
 }
 
 async fn make_key(store: &store::Store, ground: &Ground) -> (ProvisionerKeyId, String) {
@@ -112,6 +126,13 @@ impl Session {
         }
     }
 
+    /// Ends the daemon's side, and waits for the server's.
+    async fn leave(mut self) {
+        self.send(Daemon::Draining(pb::Draining {})).await;
+        self.sender = mpsc::channel(1).0;
+        self.end().await;
+    }
+
     async fn end(&mut self) -> Status {
         loop {
             match self.next().await {
@@ -130,6 +151,19 @@ impl Session {
 }
 
 impl Bench {
+    /// Another server of the deployment.
+    async fn another(&self) -> Self {
+        let options = self.service.provisioners.clone();
+        serve(&self.service.store, options, self.ground, self.key_id, self.key.clone()).await
+    }
+
+    /// The daemon's row: its work directory, and whether it left.
+    async fn daemon(&self) -> (String, bool) {
+        let sql = "SELECT instance_id, left_at IS NOT NULL FROM provisioner_daemon";
+        let row = self.service.store.query_one(sql, []).await.unwrap().unwrap();
+        (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())
+    }
+
     async fn client(&self) -> ProvisionerDaemonServiceClient<Channel> {
         let channel = Channel::from_shared(self.url.clone()).unwrap().connect().await.unwrap();
         ProvisionerDaemonServiceClient::new(channel)
@@ -378,6 +412,60 @@ async fn faults_end_the_stream_and_write_nothing() {
 }
 
 #[tokio::test]
+async fn no_message_holds_more_than_it_may() {
+    let bench = bench(|_| {}).await;
+    let id = bench.job_of(Input::Import(TemplateVersionId::new())).await;
+    let (mut session, _) = bench.session(register("one")).await;
+    let assign = session.assign().await;
+    let variables = vec![pb::TemplateVariable::default(); 1001];
+    let (job_id, lease_id) = (assign.job_id.clone(), assign.lease_id.clone());
+    let discovered = pb::Discovered { job_id, lease_id, variables, ..Default::default() };
+    let metadata = vec![pb::ResourceMetadata::default(); 4999];
+    let start_resources = vec![pb::Resource { metadata, ..Default::default() }, pb::Resource::default()];
+    let import = pb::ImportResult { start_resources, ..Default::default() };
+    let payload = Some(pb::result::Payload::TemplateImport(import));
+    for (message, says) in [
+        (logs(&assign, 1, &[""; 10_001]), "entries: must be at most 10000"),
+        (Daemon::Discovered(discovered), "variables: must be at most 1000"),
+        (
+            Daemon::Result(pb::Result { payload, ..result(&assign, pb::Outcome::Succeeded, 0) }),
+            "resources and their metadata: must be at most 5000",
+        ),
+    ] {
+        let held =
+            pb::HeldJob { job_id: assign.job_id.clone(), lease_id: assign.lease_id.clone(), ..Default::default() };
+        let (mut session, _) = bench.session(pb::Register { held: vec![held], ..register("one") }).await;
+        session.send(message).await;
+        let end = session.end().await;
+        assert!(end.message().contains(says), "{end}");
+    }
+    assert_eq!(bench.row(id).await.status, JobStatus::Running);
+    assert!(store::job_log::after(&bench.service.store, id, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_daemon_whose_engines_are_broken_gets_nothing() {
+    let bench = bench(|_| {}).await;
+    let (mut broken, _) = bench.session(pb::Register { capacity: 1, ..register("broken") }).await;
+    bench.job().await;
+    let assign = broken.assign().await;
+    let waiting = bench.job().await;
+    let heartbeat = |engines_healthy, free_slots| {
+        Daemon::Heartbeat(pb::Heartbeat { engines_healthy, free_slots, ..Default::default() })
+    };
+    broken.send(heartbeat(false, 0)).await;
+    broken.send(Daemon::Result(result(&assign, pb::Outcome::Failed, 0))).await;
+    assert!(matches!(broken.next().await.unwrap(), Server::ResultStored(_)));
+    let (mut other, _) = bench.session(register("other")).await;
+    assert_eq!(other.assign().await.job_id, waiting.to_string(), "not even when the job that it had ends");
+    other.send(Daemon::Draining(pb::Draining {})).await;
+    let next = bench.job().await;
+    broken.send(heartbeat(false, 1)).await;
+    broken.send(heartbeat(true, 1)).await;
+    assert_eq!(broken.assign().await.job_id, next.to_string(), "it works again");
+}
+
+#[tokio::test]
 async fn a_stale_lease_is_told_so() {
     let bench = bench(|_| {}).await;
     let (mut session, _) = bench.session(register("one")).await;
@@ -454,53 +542,6 @@ async fn a_key_that_ends_while_its_daemon_registers_opens_no_session() {
         assert!(matches!(refused, Err(Error::Unauthenticated(credential)) if credential == expected), "{end}");
         assert!(bench.service.dispatcher.secrets().is_empty(), "no session is left behind");
     }
-}
-
-#[tokio::test]
-async fn one_session_for_each_daemon_and_one_name() {
-    let bench = bench(|_| {}).await;
-    let (mut first, _) = bench.session(register("one")).await;
-    let id = bench.job().await;
-    let assign = first.assign().await;
-    let namesake = pb::Register { instance_id: "another".into(), ..register("ONE") };
-    let refused = bench.open(Daemon::Register(namesake)).await.err().unwrap();
-    assert!(refused.message().contains("another daemon named"), "{refused}");
-
-    let held = |lease: &str| pb::HeldJob {
-        job_id: assign.job_id.clone(),
-        lease_id: lease.to_owned(),
-        phase: pb::JobPhase::Preparing.into(),
-        last_log_number: 0,
-    };
-    let again = pb::Register { held: vec![held(&assign.lease_id)], ..register("one") };
-    let (mut second, registered) = bench.session(again).await;
-    assert!(
-        matches!(first.next().await.unwrap(), Server::GoAway(away) if away.reason() == pb::GoAwayReason::Superseded)
-    );
-    assert!(first.end().await.message().contains("opened another session"));
-    assert_eq!((registered.resumed.len(), registered.lost.len()), (1, 0));
-    assert_eq!(registered.resumed[0].next_log_number, 1);
-    second.send(Daemon::Result(result(&assign, pb::Outcome::Succeeded, 0))).await;
-    assert!(matches!(second.next().await.unwrap(), Server::ResultStored(_)));
-    assert_eq!(bench.row(id).await.status, JobStatus::Succeeded);
-    drop(second);
-
-    let stranger = pb::Register { held: vec![held(&"0".repeat(32))], ..register("two") };
-    let (_third, registered) = bench.session(stranger).await;
-    assert_eq!((registered.resumed.len(), registered.lost.len()), (0, 1));
-}
-
-#[tokio::test]
-async fn what_never_reached_a_daemon_is_handed_out_again_when_it_comes_back() {
-    let bench = bench(|_| {}).await;
-    let (mut first, _) = bench.session(register("one")).await;
-    let id = bench.job().await;
-    first.assign().await;
-    drop(first);
-    let (mut second, _) = bench.session(register("one")).await;
-    let assign = second.assign().await;
-    assert_eq!((assign.job_id, assign.attempt), (id.to_string(), 2));
-    assert_eq!(bench.row(id).await.losses, 0);
 }
 
 #[tokio::test]

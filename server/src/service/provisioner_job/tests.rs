@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::*;
 use crate::dispatch::testing;
@@ -54,9 +55,9 @@ async fn jobs_and_daemons_are_listed() {
             tags: tags("x"),
             capacity: 1,
         };
-        let daemon = store::provisioner_daemon::upsert(&tx, registration.clone()).await.unwrap();
+        let daemon = store::provisioner_daemon::upsert(&tx, registration.clone(), Duration::ZERO).await.unwrap();
         let again = Registration { name: "ONE".into(), ..registration };
-        assert_eq!(store::provisioner_daemon::upsert(&tx, again).await.unwrap().id, daemon.id);
+        assert_eq!(store::provisioner_daemon::upsert(&tx, again, Duration::ZERO).await.unwrap().id, daemon.id);
         store::provisioner_daemon::touch(&tx, &[daemon.id]).await.unwrap();
         tx.commit().await.unwrap();
 

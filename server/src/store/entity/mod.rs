@@ -1,7 +1,6 @@
 //! One file per table: its row as a typed struct.
 
 pub mod api_key;
-pub mod blob;
 pub mod dry_run;
 pub mod file;
 pub mod job_log_chunk;

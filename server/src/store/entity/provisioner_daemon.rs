@@ -39,6 +39,8 @@ pub struct Model {
     pub capacity: i32,
     /// When something was last heard of it.
     pub last_seen_at: Option<Timestamp>,
+    /// When it last connected.
+    pub registered_at: Timestamp,
     /// When it ended in order, if it did since it last connected.
     pub left_at: Option<Timestamp>,
     /// When it first connected.
