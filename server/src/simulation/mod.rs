@@ -183,7 +183,11 @@ impl World {
         let applied = truth.applied.get(&id).map_or(0, BTreeSet::len);
         assert!(applied <= 1, "{id} was applied {applied} times");
         if let Some(attempt) = truth.canceled.get(&id) {
-            assert_eq!((state.status, state.attempt), (Status::Canceled, *attempt), "{id} was canceled while it waited");
+            assert_eq!(
+                (state.status, state.attempt),
+                (Status::Canceled, *attempt),
+                "{id} was canceled while it waited"
+            );
         }
         // Lines of each lease are there in order, none twice.
         let mut said: BTreeMap<String, usize> = BTreeMap::new();

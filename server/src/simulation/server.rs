@@ -89,15 +89,19 @@ async fn session(world: Arc<World>, dispatcher: Arc<Dispatcher>, stream: TcpStre
     let Ok(Some(first)) = lines.next_line().await else { return };
     let Ok(Up::Register(brought)) = serde_json::from_str(&first) else { panic!("{first}") };
     let brought: Vec<Hold> = brought.into_iter().map(hold).collect();
-    let Ok((id, outbox)) = dispatcher.attach(identity(&world, &daemon), brought.clone()) else { return };
+    let (id, outbox) = dispatcher.attach(identity(&world, &daemon), brought.clone());
     let resumed = world.queue.resume(world.organization, &brought).await.unwrap();
     let lost: Vec<_> = brought.into_iter().filter(|hold| !resumed.iter().any(|job| job.hold == *hold)).collect();
+    for job in &resumed {
+        if job.ended {
+            dispatcher.settled(id, &job.hold);
+        } else if job.canceling {
+            dispatcher.remind(id, Command::Cancel(job.hold.clone()));
+        }
+    }
     dispatcher.open(id, &lost);
     let goes_on = resumed.iter().map(|job| (held(&job.hold), job.next_log_number)).collect();
     let registered = Down::Registered { resumed: goes_on, lost: lost.iter().map(held).collect() };
-    for job in resumed.iter().filter(|job| job.canceling) {
-        dispatcher.remind(id, Command::Cancel(job.hold.clone()));
-    }
     let end = outbox.end.clone();
     if say(&mut write, &registered).await.is_ok() {
         tokio::spawn(tell(outbox, write));
@@ -146,7 +150,7 @@ async fn take(world: &World, dispatcher: &Dispatcher, id: SessionId, said: Up) -
     match said {
         Up::Register(_) => panic!("registered twice"),
         Up::Heartbeat(free) => {
-            dispatcher.offered(id, free);
+            dispatcher.offered(id, free, true);
             None
         }
         Up::Reject(of) => match own(of) {
