@@ -21,6 +21,7 @@ pub mod provisioner_job;
 pub mod provisioner_key;
 mod resolve;
 mod session;
+mod shares;
 mod spool;
 pub mod template;
 pub mod template_version;
@@ -39,8 +40,10 @@ use crate::options::Provisioners;
 use crate::store::Store;
 
 use archive::Archives;
+use file::Transfers;
 use job_bytes::Uploads;
 use password::Passwords;
+use shares::Shares;
 
 pub use caller::{Actor, Caller, KeyIdentity};
 
@@ -54,6 +57,8 @@ pub struct Service {
     passwords: Passwords,
     uploads: Uploads,
     archives: Archives,
+    transfers: Transfers,
+    followers: Arc<Shares>,
 }
 
 impl Service {
@@ -68,6 +73,8 @@ impl Service {
             passwords: Passwords::default(),
             uploads: Uploads::default(),
             archives: Archives::default(),
+            transfers: Transfers::default(),
+            followers: Shares::new("open streams", follow::EACH),
         }
     }
 
