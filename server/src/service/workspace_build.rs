@@ -11,7 +11,7 @@ use crate::domain::error::Kind;
 use crate::domain::id::{BuildId, JobId};
 use crate::domain::job::Status as JobStatus;
 use crate::domain::page::Page;
-use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, authorize};
+use crate::domain::permission::{Action, Object, Resource, Subject, allowed, authorize};
 use crate::domain::rule::Violations;
 use crate::domain::workspace::Status;
 use crate::domain::{Error, Result, Timestamp};
@@ -133,13 +133,9 @@ impl Service {
             "running" => Some(JobStatus::Running),
             _ => return Err(Error::invalid("expect_status", "must be `pending`, `running` or empty")),
         };
-        authorize(
-            subject,
-            Action::Run,
-            &Object::workspace(workspace.organization_id, workspace.owner_id),
-            Kind::Build,
-        )?;
-        if expected != Some(JobStatus::Pending) && !subject.is(SiteRole::Owner) {
+        let object = Object::workspace(workspace.organization_id, workspace.owner_id);
+        authorize(subject, Action::Run, &object, Kind::Build)?;
+        if expected != Some(JobStatus::Pending) && !allowed(subject, Action::Interrupt, &object) {
             let templates = store::template::find_many(&self.store, vec![workspace.template_id]).await?;
             if !templates.iter().any(|template| template.allow_user_cancel_workspace_jobs) {
                 return Err(Error::Denied);
