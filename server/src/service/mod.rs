@@ -15,6 +15,7 @@ mod job_bytes;
 pub mod job_view;
 mod member;
 pub mod organization;
+mod part;
 mod password;
 pub mod provisioner_daemon;
 pub mod provisioner_job;
