@@ -175,22 +175,61 @@ fn is_secret(field: &FieldDescriptor) -> bool {
     matches!(extension(field.options(), "orgplane.options.v1.secret"), Some(Value::Bool(true)))
 }
 
+/// `Debug` of a message that has a secret, and of its oneofs: prost leaves out theirs with its own.
 fn redacted_debug(message: &MessageDescriptor, out: &mut String) -> Fallible<()> {
     let path = rust_path(message.full_name());
-    writeln!(out, "impl ::core::fmt::Debug for {path} {{")?;
-    writeln!(out, "    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{")?;
+    let shown = |field: &FieldDescriptor, value: &str| {
+        if is_secret(field) { "&\"[redacted]\"".to_owned() } else { value.to_owned() }
+    };
+    begin_debug(&path, out)?;
     writeln!(out, "        f.debug_struct({:?})", message.name())?;
-    for field in message.fields() {
+    let oneofs: Vec<_> = message.oneofs().filter(|oneof| !oneof.is_synthetic()).collect();
+    for field in message.fields().filter(|field| oneofs.iter().all(|oneof| oneof.fields().all(|f| f != *field))) {
         let name = field.name();
         let member = if name == "type" { "r#type" } else { name };
-        if is_secret(&field) {
-            writeln!(out, "            .field({name:?}, &\"[redacted]\")")?;
-        } else {
-            writeln!(out, "            .field({name:?}, &self.{member})")?;
-        }
+        writeln!(out, "            .field({name:?}, {})", shown(&field, &format!("&self.{member}")))?;
+    }
+    for name in oneofs.iter().map(|oneof| oneof.name()) {
+        writeln!(out, "            .field({name:?}, &self.{name})")?;
     }
     writeln!(out, "            .finish()\n    }}\n}}")?;
+    for oneof in oneofs {
+        let (module, name) = path.rsplit_once("::").ok_or("a message without a package")?;
+        begin_debug(&format!("{module}::{}::{}", snake_case(name), camel_case(oneof.name())), out)?;
+        writeln!(out, "        match self {{")?;
+        for field in oneof.fields() {
+            let variant = camel_case(field.name());
+            let value = if is_secret(&field) { "_" } else { "value" };
+            let shown = shown(&field, "value");
+            writeln!(
+                out,
+                "            Self::{variant}({value}) => f.debug_tuple({variant:?}).field({shown}).finish(),"
+            )?;
+        }
+        writeln!(out, "        }}\n    }}\n}}")?;
+    }
     Ok(())
+}
+
+fn begin_debug(path: &str, out: &mut String) -> Fallible<()> {
+    writeln!(out, "impl ::core::fmt::Debug for {path} {{")?;
+    writeln!(out, "    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{")?;
+    Ok(())
+}
+
+/// `UploadRequest` -> `upload_request`.
+fn snake_case(name: &str) -> String {
+    let word = |(at, c): (usize, char)| {
+        let start = (at > 0 && c.is_ascii_uppercase()).then_some('_');
+        start.into_iter().chain([c.to_ascii_lowercase()])
+    };
+    name.char_indices().flat_map(word).collect()
+}
+
+/// `upload_header` -> `UploadHeader`.
+fn camel_case(name: &str) -> String {
+    let word = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    name.split('_').map(word).collect()
 }
 
 /// The JSON text of an enum's value: the option's, else the name in lower case without the enum's prefix.

@@ -28,6 +28,10 @@ use crate::{environment, session};
 
 const USER_AGENT: &str = concat!("orgplane/", env!("CARGO_PKG_VERSION"));
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of the largest answer of a server.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+/// Entries of a long list that are asked for at once.
+pub(crate) const PAGE: i32 = 100;
 
 type Transport = InterceptedService<Way, Bearer>;
 
@@ -56,7 +60,8 @@ macro_rules! services {
     ($($(#[$doc:meta])* $name:ident: $client:ident;)*) => {
         impl Client {
             $($(#[$doc])* pub(crate) fn $name(&self) -> $client<Transport> {
-                $client::with_interceptor(self.channel.clone(), self.bearer.clone())
+                let client = $client::with_interceptor(self.channel.clone(), self.bearer.clone());
+                client.max_decoding_message_size(LARGEST_ANSWER)
             })*
         }
     };

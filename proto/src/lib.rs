@@ -73,3 +73,21 @@ pub const PROTOCOL_VERSION: &str = "1.0";
 
 /// The domain of `google.rpc.ErrorInfo` in which [`common::v1::ErrorReason`] is the reason.
 pub const ERROR_DOMAIN: &str = "orgplane";
+
+#[cfg(test)]
+mod tests {
+    use crate::provisioner::v1::{TemplateVariable, UploadHeader, UploadRequest, upload_request::Message};
+
+    #[test]
+    fn secrets_are_not_printed_wherever_they_stand() {
+        let variable = TemplateVariable { name: "token".into(), default_value: "hunter2".into(), ..Default::default() };
+        let shown = format!("{variable:?}");
+        assert!(shown.contains("token") && !shown.contains("hunter2"), "{shown}");
+
+        let data = UploadRequest { message: Some(Message::Data(b"hunter2".to_vec())) };
+        let wanted = r#"UploadRequest { message: Some(Data("[redacted]")) }"#;
+        assert_eq!(format!("{data:?}"), wanted);
+        let header = Message::Header(UploadHeader { job_id: "a job".into(), ..Default::default() });
+        assert!(format!("{header:?}").contains("a job"));
+    }
+}

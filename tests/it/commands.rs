@@ -1,12 +1,13 @@
 //! The commands of members and operators, through the real program: what they print, how they end.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use orgplane_proto::provisioner::v1::Outcome;
 use orgplane_proto::provisioner::v1::server_message::Message as Heard;
 use orgplane_tests::cli::{Cli, run};
-use orgplane_tests::{Daemon, Databases, Deployment, LONG, Process, Rest, SHORT, Session};
+use orgplane_tests::{Archive, Daemon, Databases, Deployment, LONG, Process, Rest, SHORT, Session};
 use serde_json::{Value, json};
 
 struct Desk {
@@ -294,4 +295,36 @@ async fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[tokio::test]
+async fn long_lists_are_shown_whole() {
+    let desk = Desk::new().await;
+    let daemon = desk.daemon().await;
+    let template = desk.owner.template("data-platform", "hello", Archive::echo(&json!({})), "echo").await;
+    drop(daemon);
+    let file = desk.owner.upload(Archive::echo(&json!({}))).await.expect(200)["hash"].clone();
+    // More than one answer holds.
+    for number in 0..12 {
+        let body = json!({
+            "template_id": template["id"], "storage_method": "file", "file_id": file, "provisioner": "echo",
+            "name": format!("long-{number}"), "message": "x".repeat(900_000),
+        });
+        let _ = desk.owner.post("/api/v2/organizations/data-platform/templateversions", body).await.expect(201);
+    }
+    let path = format!("/api/v2/templates/{}/versions", template["id"].as_str().unwrap());
+    let first = desk.owner.get(&path).await.expect(200).as_array().unwrap().len();
+    assert!((5..13).contains(&first), "{first} versions in one answer");
+    let shown = desk.json("templates versions list hello --org data-platform").await;
+    let names: Vec<_> = shown.as_array().unwrap().iter().map(|version| version["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 13, "{names:?}");
+    assert!((0..12).all(|number| names[number + 1] == format!("long-{number}")), "{names:?}");
+
+    // More than the command asks for at once.
+    for number in 0..101 {
+        desk.owner.workspace(&format!("w{number}"), &template).await;
+    }
+    let shown = desk.json("list --all").await;
+    let names: BTreeSet<_> = shown.as_array().unwrap().iter().map(|workspace| workspace["name"].to_string()).collect();
+    assert_eq!((shown.as_array().unwrap().len(), names.len()), (101, 101));
 }

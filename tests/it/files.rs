@@ -2,8 +2,10 @@
 
 use std::io::{Cursor, Read as _, Write as _};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use orgplane_tests::world::text;
-use orgplane_tests::{Archive, Databases, Deployment, Rest};
+use orgplane_tests::{Archive, Databases, Deployment, Rest, SHORT, eventually};
 use reqwest::Method;
 use serde_json::json;
 use tar::EntryType;
@@ -249,6 +251,30 @@ fn sparse_archive(size: u64) -> Vec<u8> {
     let mut tar = header.as_bytes().to_vec();
     tar.extend([0; 1024]);
     tar
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_uploads_at_a_time() {
+    let deployment = Deployment::start().await;
+    let owner = deployment.rest().first_user().await;
+    let organization = owner.default_organization().await;
+    let (ada, _) = owner.user("ada", &[&organization]).await;
+    let endless = async || {
+        let body = reqwest::Body::wrap_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let request = owner.request(Method::POST, "/api/v2/files").header("Content-Type", "application/x-tar");
+        owner.send(request.body(body)).await
+    };
+    let mut uploads: FuturesUnordered<_> = (0..5).map(|_| endless()).collect();
+    let refused = uploads.next().await.unwrap();
+    assert!(refused.refused(429).contains("4 uploads and downloads of archives at a time"), "{}", refused.text());
+    let _ = ada.upload(Archive::terraform("hello")).await.expect(201);
+    // Whoever breaks off has no upload any more.
+    drop(uploads);
+    eventually("place for another", SHORT, async || {
+        let answer = owner.upload(Archive::terraform("hello")).await;
+        (answer.status != 429).then(|| answer.expect(201))
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -323,3 +323,23 @@ async fn a_slow_reader_is_cut_off_and_not_buffered() {
         assert_ne!(closed, done(), "it can't take the log for complete");
     }
 }
+
+#[tokio::test]
+async fn nobody_takes_the_places_of_all() {
+    let stage = Stage::set(Deployment::start().await).await;
+    let path = format!("{}/logs?follow", stage.import().await);
+    let (ada, _) = stage.owner.user("ada", &[&stage.organization]).await;
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        open.push(stage.owner.socket(&path).await);
+    }
+    let refused = stage.owner.send(stage.owner.upgrade(&path)).await;
+    assert!(refused.refused(429).contains("64 open streams"), "{}", refused.text());
+    let _other = ada.socket(&path).await;
+    drop(open);
+    eventually("a place for another", SHORT, async || {
+        let status = stage.owner.upgrade(&path).send().await.unwrap().status();
+        (status == 101).then_some(())
+    })
+    .await;
+}

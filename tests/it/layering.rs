@@ -20,7 +20,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests", &["orgplane-proto", "orgplane-migrations"]),
 ];
 
-/// The server's layers: what the files of a folder may name of the crate, and of others.
+/// The server's layers: what a file, or the files of a folder, may name of the crate, and of others.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // (folder, modules of this crate that it must not use, foreign crates that it must not use)
     ("domain", &["store", "service", "grpc", "dispatch", "background", "app"], &["tonic", "axum", "tokio", "sqlx"]),
@@ -29,7 +29,13 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("service", &["grpc", "background", "app"], &["tonic", "axum", "sqlx"]),
     ("background", &["grpc", "app"], &["tonic", "axum", "sqlx"]),
     ("grpc", &["store", "background", "app"], &["sqlx"]),
+    ("fleet", &["grpc", "background", "app"], &["tonic", "axum", "sqlx"]),
+    ("metrics", &["store", "service", "grpc", "dispatch", "background", "app"], &["tonic", "axum", "tokio", "sqlx"]),
+    ("options", &["store", "service", "grpc", "dispatch", "background", "app"], &["tonic", "axum", "tokio", "sqlx"]),
 ];
+
+/// What wires the layers together.
+const ROOTS: &[&str] = &["app.rs", "lib.rs"];
 
 struct Source {
     /// From the repository's root.
@@ -135,6 +141,9 @@ fn the_servers_layers_import_downward_only() {
             .iter()
             .find(|(layer, ..)| inner.strip_prefix(layer).is_some_and(|rest| rest.starts_with('/') || rest == ".rs"))
         else {
+            if !ROOTS.contains(&inner) {
+                broken.push(format!("{}: is of no layer", source.path));
+            }
             continue;
         };
         if source.is_test() {

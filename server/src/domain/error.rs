@@ -238,6 +238,14 @@ pub enum Error {
     /// More streams than the server has room for.
     #[error("The server has too many open streams; try again in a moment.")]
     Crowded,
+    /// The caller has as many of these open as one user may.
+    #[error("You have {limit} {what} at a time already, which is the limit; try again when one has ended.")]
+    TooMany {
+        /// In words, more than one.
+        what: &'static str,
+        /// How many one user may have.
+        limit: usize,
+    },
     /// A stream's reader took nothing for too long.
     #[error("The stream was cut off: its reader was too slow. Go on where it ended.")]
     SlowReader,

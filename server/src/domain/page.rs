@@ -4,7 +4,7 @@ use super::rule::Violations;
 
 /// What a bounded list gives when nothing is said.
 const DEFAULT: u64 = 50;
-/// What it gives at most.
+/// What a list gives at most.
 const MOST: u64 = 1000;
 /// Ids that a list can be narrowed to.
 const IDS: usize = 100;
@@ -56,16 +56,32 @@ impl Page {
         Self { limit: at_least_0("limit", limit), offset: at_least_0("offset", offset) }
     }
 
-    /// At most so many; as many as a database can give when nothing limits them.
+    /// At most so many; who asks for more, or for all, asks again for what follows.
     #[must_use]
     pub fn limit(self) -> u64 {
-        // An offset needs a limit on SQLite, which takes it as a signed number.
-        if self.limit == 0 { i64::MAX as u64 } else { u64::from(self.limit) }
+        if self.limit == 0 { MOST } else { MOST.min(u64::from(self.limit)) }
     }
 
     /// Without the first so many.
     #[must_use]
     pub fn offset(self) -> u64 {
         u64::from(self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_page_is_endless() {
+        let limit = |given| {
+            let mut violations = Violations::default();
+            (Page::parse(given, 0, &mut violations).limit(), violations.finish().is_ok())
+        };
+        assert_eq!(limit(7), (7, true));
+        assert_eq!(limit(0), (MOST, true));
+        assert_eq!(limit(i32::MAX), (MOST, true));
+        assert!(!limit(-1).1);
     }
 }

@@ -62,6 +62,8 @@ pub enum Action {
     Use,
     /// Queue a build that starts or stops a workspace.
     Run,
+    /// Cancel a build that runs, whatever the template says.
+    Interrupt,
 }
 
 /// Whom a row of the table lets through.
@@ -77,7 +79,7 @@ pub enum Holder {
     ObjectOwner,
 }
 
-use Action::{Create, Delete, Read, Run, Update, Use};
+use Action::{Create, Delete, Interrupt, Read, Run, Update, Use};
 use Holder::{ObjectOwner, OrganizationAdmin, OrganizationMember, SiteOwner};
 
 /// The table. What it doesn't name, nobody may.
@@ -105,6 +107,7 @@ pub const TABLE: &[(Resource, Action, &[Holder])] = &[
     (Resource::Workspace, Create, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
     (Resource::Workspace, Read, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
     (Resource::Workspace, Run, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
+    (Resource::Workspace, Interrupt, &[SiteOwner]),
     (Resource::Workspace, Delete, &[SiteOwner, OrganizationAdmin, ObjectOwner]),
 ];
 

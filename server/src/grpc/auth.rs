@@ -60,7 +60,7 @@ pub(crate) async fn layer(
         }
     };
     let (code, took) = (code(response.headers()), start.elapsed());
-    service.store.metrics().call(&path, code, took);
+    service.store.metrics().call(&path, status::code_name(code), took);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if direct {
         tracing::info!(method = path, ?code, duration_ms, %request_id, "call");

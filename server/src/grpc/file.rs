@@ -1,6 +1,7 @@
 //! `FileService`.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
 use orgplane_proto::common::v1::Chunk;
@@ -14,6 +15,8 @@ use crate::domain::{Error, Result as DomainResult};
 
 /// Bytes of one piece.
 const LARGEST_PIECE: usize = 256 * 1024;
+/// An upload says by then what it is.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tonic::async_trait]
 impl FileService for Api {
@@ -22,7 +25,9 @@ impl FileService for Api {
         request: Request<Streaming<UploadFileRequest>>,
     ) -> Result<Response<UploadFileResponse>, Status> {
         let (caller, mut messages) = parts(request)?;
-        let first = messages.message().await?.and_then(|first| first.message);
+        let late = |_| status::of(Error::invalid("header", "must come within 30 s"));
+        let first = tokio::time::timeout(PATIENCE, messages.message()).await.map_err(late)??;
+        let first = first.and_then(|first| first.message);
         let Some(Message::Header(UploadFileHeader { content_type })) = first else {
             return Err(status::of(Error::invalid("header", "must come first")));
         };

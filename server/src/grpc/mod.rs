@@ -44,6 +44,8 @@ use crate::service::{Caller, Service};
 
 /// Bytes of the largest request message. The daemons' service takes less, see there.
 const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
+/// The same of services that have methods for everybody: accounts and sessions take little.
+const LARGEST_OF_ANYBODY: usize = 64 * 1024;
 
 /// The services' implementation, one `impl` per file.
 #[derive(Debug, Clone)]
@@ -78,8 +80,8 @@ pub fn router(service: Arc<Service>) -> axum::Router {
         .add_service(DryRunServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(WorkspaceServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(WorkspaceBuildServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
-        .add_service(UserServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
-        .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(UserServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
+        .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
         .add_service(OrganizationServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(MemberServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(ProvisionerKeyServiceServer::new(api).max_decoding_message_size(LARGEST_MESSAGE));

@@ -247,3 +247,24 @@ async fn every_method_is_served() {
         }
     }
 }
+
+/// Nobody has to be known for these, so they take little.
+#[tokio::test]
+async fn what_anybody_may_send_is_small() {
+    for deployment in empty_deployments().await {
+        let router = router(deployment.service.clone());
+        let long = || "x".repeat(LARGEST_OF_ANYBODY);
+        let first = CreateFirstUserRequest { password: long(), ..Default::default() };
+        let status = UserServiceClient::new(transport(&router)).create_first_user(first).await.unwrap_err();
+        assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+        first_user(&router).await;
+        let login = async |email: String, password: String| {
+            let request = LoginRequest { email, password };
+            SessionServiceClient::new(transport(&router)).login(request).await.unwrap_err().code()
+        };
+        assert_eq!(login("owner@example.com".into(), long()).await, Code::OutOfRange);
+        for no_address in ["owner\0@example.com".to_owned(), "x".repeat(LARGEST_OF_ANYBODY / 2)] {
+            assert_eq!(login(no_address, PASSWORD.into()).await, Code::Unauthenticated);
+        }
+    }
+}

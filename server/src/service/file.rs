@@ -1,6 +1,11 @@
 //! Archives of template sources.
 
-use futures_util::{Stream, StreamExt as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::archive::{self, Pieces};
 use super::{Caller, Service};
@@ -12,20 +17,42 @@ use crate::domain::{Error, Result};
 use crate::store;
 use crate::store::entity::file;
 
+use super::shares::Shares;
 use super::spool::{Spool, Spooled};
 
 /// The kind of archive that is stored.
 const TAR: &str = "application/x-tar";
 /// What is made a tar of, by the names that clients use.
 const ZIP: [&str; 2] = ["application/zip", "application/x-zip-compressed"];
+/// Uploads at a time; others wait.
+const UPLOADS: usize = 16;
+/// Uploads and zips that one user has at a time: each is a file on this server's disk.
+const EACH: usize = 4;
+/// An upload of which nothing comes for this long is given up: others wait for its place.
+const IDLE: Duration = Duration::from_secs(30);
+/// However steadily an archive comes, it has come by then.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// Bounds the archives that stand on the disk between clients and the database.
+#[derive(Debug)]
+pub(super) struct Transfers {
+    uploads: Semaphore,
+    users: Arc<Shares>,
+}
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self { uploads: Semaphore::new(UPLOADS), users: Shares::new("uploads and downloads of archives", EACH) }
+    }
+}
 
 impl Service {
     /// Stores an archive, a zip as the tar with the same files; nothing of a refused one. Also says whether it is new: the
     /// same content of the same user keeps its id.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::Invalid`] and [`Error::TooLarge`] with what is wrong with the archive, or what the
-    /// stream gives.
+    /// [`Error::Denied`], [`Error::TooMany`], [`Error::Invalid`] and [`Error::TooLarge`] with what is wrong with the
+    /// archive, or what the stream gives.
     pub async fn file_upload<S>(&self, caller: &Caller, content_type: &str, pieces: S) -> Result<(file::Model, bool)>
     where
         S: Stream<Item = Result<Vec<u8>>> + Send + Unpin,
@@ -34,6 +61,9 @@ impl Service {
         if !may_upload(subject) {
             return Err(Error::Denied);
         }
+        let _share = self.transfers.users.take(subject.user_id)?;
+        let _place = self.transfers.uploads.acquire().await.map_err(Error::internal)?;
+        let pieces = timely(pieces);
         let Spooled { file, sha256, size } = if content_type == TAR {
             spool_tar(pieces).await?
         } else if ZIP.contains(&content_type) {
@@ -51,7 +81,7 @@ impl Service {
     /// A file's bytes in pieces of at most 1 MiB: as they are stored, or as a zip with the same files.
     ///
     /// # Errors
-    /// [`Error::Invalid`], or [`Error::NotFound`] for a file that the caller may not read.
+    /// [`Error::Invalid`], [`Error::NotFound`] for a file that the caller may not read, or [`Error::TooMany`].
     pub async fn file_download(&self, caller: &Caller, id: &str, format: &str) -> Result<Pieces> {
         let subject = caller.user()?;
         let id = FileId::parse(id).ok_or_else(|| Error::invalid("file", "must be a UUID"))?;
@@ -59,14 +89,17 @@ impl Service {
             return Err(Error::invalid("format", "must be `tar` or `zip`"));
         }
         let file = self.file_find(subject, id).await?;
-        let rows = futures_util::stream::try_unfold(
-            (self.store.clone(), file.sha256, 0),
-            async |(store, sha256, position)| {
-                let chunk = store::blob::chunk(&store, &sha256, position).await?;
-                Ok(chunk.map(|chunk| (chunk, (store, sha256, position + 1))))
-            },
-        );
-        if format == "zip" { self.archives.zip_of(Box::pin(rows)).await } else { Ok(Box::pin(rows)) }
+        let rows = stream::try_unfold((self.store.clone(), file.sha256, 0), async |(store, sha256, position)| {
+            let chunk = store::blob::chunk(&store, &sha256, position).await?;
+            Ok(chunk.map(|chunk| (chunk, (store, sha256, position + 1))))
+        });
+        if format != "zip" {
+            return Ok(Box::pin(rows));
+        }
+        let share = self.transfers.users.take(subject.user_id)?;
+        let zip = self.archives.zip_of(Box::pin(rows)).await?;
+        // For as long as the zip is there.
+        Ok(Box::pin(zip.inspect(move |_| _ = &share)))
     }
 
     /// A file that the caller may read and make versions of: their own, or one of a template that they may update.
@@ -87,6 +120,21 @@ fn may_upload(subject: &Subject) -> bool {
     std::iter::once(Object::site(Resource::File))
         .chain(of_organizations)
         .any(|object| allowed(subject, Action::Create, &object))
+}
+
+/// What comes for as long as it keeps coming.
+fn timely<S>(pieces: S) -> impl Stream<Item = Result<Vec<u8>>> + Send + Unpin
+where
+    S: Stream<Item = Result<Vec<u8>>> + Send + Unpin,
+{
+    let end = Instant::now() + LONGEST;
+    Box::pin(stream::unfold(Some(pieces), move |pieces| async move {
+        let mut pieces = pieces?;
+        match timeout_at(end.min(Instant::now() + IDLE), pieces.next()).await {
+            Ok(piece) => Some((piece?, Some(pieces))),
+            Err(_) => Some((Err(Error::invalid("data", "must keep coming, and have come within 15 minutes")), None)),
+        }
+    }))
 }
 
 /// A tar, checked while it comes in.

@@ -15,6 +15,8 @@ use crate::domain::id::WorkspaceId;
 use crate::domain::job::{LogLine, LogStanding};
 use crate::domain::{Error, Result};
 
+/// Streams that one user has open at a time on one server.
+pub(super) const EACH: usize = 64;
 /// How often is looked whether the caller may still see it.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// A stream without news shows so often that it lives: proxies cut silent ones.
@@ -28,17 +30,17 @@ impl Service {
     /// given. No lines: nothing has come for a while.
     ///
     /// # Errors
-    /// Those of [`Self::job_log`], and [`Error::Crowded`].
+    /// Those of [`Self::job_log`], [`Error::Crowded`] and [`Error::TooMany`].
     pub async fn job_log_follow(
         self: &Arc<Self>,
         caller: Caller,
         query: LogQuery,
     ) -> Result<impl Stream<Item = Result<Vec<(i64, LogLine)>>> + Send + use<>> {
         let reader = self.job_log(&caller, &query).await?;
-        let permit = self.news.admit()?;
+        let permits = (self.news.admit()?, self.followers.take(caller.user()?.user_id)?);
         let service = self.clone();
         Ok(feed::start(self.news.stop.clone(), async move |feed| {
-            let _permit = permit;
+            let _permits = permits;
             service.lines_into(&feed, Vigil::new(caller), &query, reader).await
         }))
     }
@@ -96,17 +98,17 @@ impl Service {
     /// A workspace as it is, then whenever something of it has changed. None: nothing has for a while.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::WorkspaceGone`], [`Error::Crowded`].
+    /// [`Error::NotFound`], [`Error::WorkspaceGone`], [`Error::Crowded`], [`Error::TooMany`].
     pub async fn workspace_watch(
         self: &Arc<Self>,
         caller: Caller,
         id: &str,
     ) -> Result<impl Stream<Item = Result<Option<WorkspaceView>>> + Send + use<>> {
         let first = self.workspace_get(&caller, id, false).await?;
-        let permit = self.news.admit()?;
+        let permits = (self.news.admit()?, self.followers.take(caller.user()?.user_id)?);
         let service = self.clone();
         Ok(feed::start(self.news.stop.clone(), async move |feed| {
-            let _permit = permit;
+            let _permits = permits;
             service.changes_into(&feed, Vigil::new(caller), first).await
         }))
     }

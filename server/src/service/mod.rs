@@ -15,12 +15,14 @@ mod job_bytes;
 pub mod job_view;
 mod member;
 pub mod organization;
+mod part;
 mod password;
 pub mod provisioner_daemon;
 pub mod provisioner_job;
 pub mod provisioner_key;
 mod resolve;
 mod session;
+mod shares;
 mod spool;
 pub mod template;
 pub mod template_version;
@@ -39,8 +41,10 @@ use crate::options::Provisioners;
 use crate::store::Store;
 
 use archive::Archives;
+use file::Transfers;
 use job_bytes::Uploads;
 use password::Passwords;
+use shares::Shares;
 
 pub use caller::{Actor, Caller, KeyIdentity};
 
@@ -54,6 +58,8 @@ pub struct Service {
     passwords: Passwords,
     uploads: Uploads,
     archives: Archives,
+    transfers: Transfers,
+    followers: Arc<Shares>,
 }
 
 impl Service {
@@ -68,6 +74,8 @@ impl Service {
             passwords: Passwords::default(),
             uploads: Uploads::default(),
             archives: Archives::default(),
+            transfers: Transfers::default(),
+            followers: Shares::new("open streams", follow::EACH),
         }
     }
 

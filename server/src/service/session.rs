@@ -6,7 +6,7 @@ use crate::domain::rule::Violations;
 use crate::domain::secret::Secret;
 use crate::domain::token::{SESSION_LIFETIME, Token};
 use crate::domain::user::{LoginType, UserStatus};
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, email};
 use crate::store;
 use crate::store::entity::api_key;
 
@@ -25,8 +25,11 @@ impl Service {
             violations.add("password", "must be set");
         }
         violations.finish()?;
-        // No address has a NUL, and PostgreSQL takes none in a text.
-        let user = if email.contains('\0') { None } else { store::user::find_by_email(&self.store, email).await? };
+        // Only what could be an address is looked for.
+        let user = match email::check(email) {
+            Ok(()) => store::user::find_by_email(&self.store, email).await?,
+            Err(_) => None,
+        };
         let hash = user.as_ref().map(|user| user.password_hash.clone()).filter(|hash| !hash.is_empty());
         let right = self.passwords.verify(password, hash).await?;
         let user = user.filter(|_| right).ok_or(Error::Unauthenticated(Credential::Password))?;

@@ -8,7 +8,7 @@ use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, TemplateId, TemplateVersionId, UserId};
 use crate::domain::job::Status;
-use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, authorize};
+use crate::domain::permission::{Action, Object, Resource, Subject, allowed, authorize};
 use crate::domain::rule::Violations;
 use crate::domain::{Error, Result, name};
 use crate::store;
@@ -218,7 +218,11 @@ impl Service {
 
 /// The organizations whose templates the subject may read; `None` for all.
 fn readable_organizations(subject: &Subject) -> Option<Vec<OrganizationId>> {
-    (!subject.is(SiteRole::Owner)).then(|| subject.organizations.keys().copied().collect())
+    if allowed(subject, Action::Read, &Object::site(Resource::Template)) {
+        return None;
+    }
+    let readable = |id: &_| allowed(subject, Action::Read, &Object::of(Resource::Template, *id));
+    Some(subject.organizations.keys().copied().filter(readable).collect())
 }
 
 fn validate(new: &NewTemplate) -> Result<TemplateVersionId> {

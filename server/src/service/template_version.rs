@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
-use super::{Caller, Service};
+use super::{Caller, Service, part};
 use crate::domain::engine::Engine;
 use crate::domain::error::Kind;
 use crate::domain::id::{FileId, JobId, TemplateId, TemplateVersionId};
@@ -30,6 +30,8 @@ const REDACTED: &str = "*redacted*";
 const MAX_VALUES: usize = 1000;
 /// Bytes of their names and values: with all else that a daemon gets they have to fit into one message.
 const MAX_VALUE_BYTES: usize = 512 * 1024;
+/// Versions that are read at once: each may have a message and a readme of a megabyte.
+const AT_ONCE: usize = 10;
 /// Names tried for a version that comes without one.
 const NAME_ATTEMPTS: usize = 10;
 
@@ -58,6 +60,13 @@ pub struct TemplateVersionView {
     pub job: JobView,
     /// Who made it.
     pub created_by: user_account::Model,
+}
+
+impl TemplateVersionView {
+    /// Bytes of its long texts.
+    fn texts(&self) -> usize {
+        self.version.message.len() + self.version.readme.len() + self.job.job.error.len()
+    }
 }
 
 /// A variable of a version, opened; sensitive values are masked.
@@ -146,7 +155,7 @@ impl Service {
         self.template_version_view(version).await
     }
 
-    /// A template's versions, oldest first.
+    /// A template's versions, oldest first; as many as one answer holds.
     ///
     /// # Errors
     /// [`Error::Invalid`], or [`Error::NotFound`] for the template.
@@ -176,8 +185,13 @@ impl Service {
             }
         };
         violations.finish()?;
-        let versions = store::template_version::list(&self.store, template.id, page, after.as_ref()).await?;
-        self.template_version_views(versions).await
+        let ids = store::template_version::list(&self.store, template.id, page, after.as_ref()).await?;
+        let read = async |ids: Vec<TemplateVersionId>| {
+            let found = store::template_version::find_many(&self.store, ids.clone()).await?;
+            let mut found: BTreeMap<_, _> = found.into_iter().map(|version| (version.id, version)).collect();
+            self.template_version_views(ids.iter().filter_map(|id| found.remove(id)).collect()).await
+        };
+        part::that_fits(ids, AT_ONCE, read, TemplateVersionView::texts).await
     }
 
     /// Cancels a version's import.

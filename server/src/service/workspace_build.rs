@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use futures_util::Stream;
 
-use super::{Caller, Service};
+use super::{Caller, Service, part};
 use crate::domain::error::Kind;
 use crate::domain::id::{BuildId, JobId};
 use crate::domain::job::Status as JobStatus;
 use crate::domain::page::Page;
-use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, authorize};
+use crate::domain::permission::{Action, Object, Resource, Subject, allowed, authorize};
 use crate::domain::rule::Violations;
 use crate::domain::workspace::Status;
 use crate::domain::{Error, Result, Timestamp};
@@ -21,6 +21,11 @@ use crate::store::entity::{job_resource, job_timing, user_account, workspace, wo
 
 pub use create::BuildRequest;
 pub(super) use create::{NewBuild, import_of, no_parameters, queue};
+
+/// Builds that are read at once.
+pub(super) const AT_ONCE: usize = 100;
+/// Bytes that a resource, or something that it says about itself, takes beside its texts.
+const ENTRY: usize = 128;
 
 /// A build with what clients are told about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +56,17 @@ pub struct ResourceView {
 }
 
 impl BuildView {
+    /// Bytes of its long texts.
+    pub(super) fn texts(&self) -> usize {
+        let of_resource = |view: &ResourceView| {
+            let ResourceView { resource, metadata } = view;
+            let names = [&resource.kind, &resource.name, &resource.address, &resource.module_path, &resource.icon];
+            let metadata = metadata.iter().map(|item| item.key.len() + item.value.len() + ENTRY);
+            ENTRY + names.iter().map(|name| name.len()).sum::<usize>() + metadata.sum::<usize>()
+        };
+        self.job.job.error.len() + self.resources.iter().map(of_resource).sum::<usize>()
+    }
+
     /// What the build made of its workspace.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -59,7 +75,7 @@ impl BuildView {
 }
 
 impl Service {
-    /// A workspace's builds, newest first.
+    /// A workspace's builds, newest first; as many as one answer holds.
     ///
     /// # Errors
     /// [`Error::Invalid`], or [`Error::NotFound`] for the workspace.
@@ -91,7 +107,7 @@ impl Service {
         };
         violations.finish()?;
         let builds = store::workspace_build::list(&self.store, workspace.id, page, after.as_ref(), since).await?;
-        self.build_views(builds).await
+        part::that_fits(builds, AT_ONCE, |builds| self.build_views(builds), BuildView::texts).await
     }
 
     /// A build.
@@ -133,13 +149,9 @@ impl Service {
             "running" => Some(JobStatus::Running),
             _ => return Err(Error::invalid("expect_status", "must be `pending`, `running` or empty")),
         };
-        authorize(
-            subject,
-            Action::Run,
-            &Object::workspace(workspace.organization_id, workspace.owner_id),
-            Kind::Build,
-        )?;
-        if expected != Some(JobStatus::Pending) && !subject.is(SiteRole::Owner) {
+        let object = Object::workspace(workspace.organization_id, workspace.owner_id);
+        authorize(subject, Action::Run, &object, Kind::Build)?;
+        if expected != Some(JobStatus::Pending) && !allowed(subject, Action::Interrupt, &object) {
             let templates = store::template::find_many(&self.store, vec![workspace.template_id]).await?;
             if !templates.iter().any(|template| template.allow_user_cancel_workspace_jobs) {
                 return Err(Error::Denied);

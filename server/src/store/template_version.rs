@@ -65,18 +65,24 @@ pub async fn is_named(db: &impl Access, template: TemplateId, name: &str) -> Res
     Ok(query.one(&db.executor()).await.map_err(from_db)?.is_some())
 }
 
-/// A template's versions, oldest first.
+/// Ids of a template's versions, oldest first.
 ///
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
-pub async fn list(db: &impl Access, template: TemplateId, page: Page, after: Option<&Model>) -> Result<Vec<Model>> {
+pub async fn list(
+    db: &impl Access,
+    template: TemplateId,
+    page: Page,
+    after: Option<&Model>,
+) -> Result<Vec<TemplateVersionId>> {
     let mut query = Entity::find().filter(Column::TemplateId.eq(template));
     if let Some(after) = after {
         let later = Condition::all().add(Column::CreatedAt.eq(after.created_at)).add(Column::Id.gt(after.id));
         query = query.filter(Condition::any().add(Column::CreatedAt.gt(after.created_at)).add(later));
     }
     let query = query.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
-    query.limit(page.limit()).offset(page.offset()).all(&db.executor()).await.map_err(from_db)
+    let query = query.limit(page.limit()).offset(page.offset()).select_only().column(Column::Id);
+    query.into_tuple().all(&db.executor()).await.map_err(from_db)
 }
 
 /// The variables of a version, in order.

@@ -11,6 +11,7 @@ mod hcl;
 mod ids;
 mod json;
 mod logs;
+mod long_errors;
 mod numbers;
 mod streams;
 mod tokens;

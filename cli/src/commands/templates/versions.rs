@@ -8,7 +8,7 @@ use orgplane_proto::template::v1::{
 };
 
 use crate::args::{ListVersions, PromoteVersion, VersionColumn as Column};
-use crate::client::Client;
+use crate::client::{Client, PAGE};
 use crate::output::{self, progress};
 
 pub(crate) async fn list(args: ListVersions) -> Result<()> {
@@ -51,7 +51,13 @@ pub(crate) async fn named(client: &Client, template: &Template, name: &str) -> R
 }
 
 async fn all(client: &Client, template: &Template) -> Result<Vec<TemplateVersion>> {
-    let request = ListTemplateVersionsRequest { template: template.id.clone(), ..Default::default() };
-    let versions = client.template_versions().list_template_versions(request).await;
-    Ok(versions.context("can't list the template's versions")?.into_inner().versions)
+    let mut request = ListTemplateVersionsRequest { template: template.id.clone(), limit: PAGE, ..Default::default() };
+    let mut versions: Vec<TemplateVersion> = Vec::new();
+    loop {
+        let page = client.template_versions().list_template_versions(request.clone()).await;
+        let page = page.context("can't list the template's versions")?.into_inner().versions;
+        let Some(last) = page.last() else { return Ok(versions) };
+        request.after_id = last.id.clone();
+        versions.extend(page);
+    }
 }

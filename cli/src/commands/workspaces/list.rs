@@ -5,15 +5,24 @@ use orgplane_proto::json::JsonEnum as _;
 use orgplane_proto::workspace::v1::{ListWorkspacesRequest, Workspace, WorkspaceStatus};
 
 use crate::args::{ListWorkspaces, WorkspaceColumn as Column};
-use crate::client::Client;
+use crate::client::{Client, PAGE};
 use crate::output;
 
 pub(crate) async fn run(args: ListWorkspaces) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
     let own = if args.all { String::new() } else { "owner:me".to_owned() };
-    let request = ListWorkspacesRequest { q: args.search.unwrap_or(own), ..ListWorkspacesRequest::default() };
-    let reply = client.workspaces().list_workspaces(request).await;
-    let workspaces = reply.context("can't list workspaces")?.into_inner().workspaces;
+    let mut request = ListWorkspacesRequest { q: args.search.unwrap_or(own), limit: PAGE, offset: 0 };
+    let mut workspaces = Vec::new();
+    loop {
+        let reply = client.workspaces().list_workspaces(request.clone()).await;
+        let reply = reply.context("can't list workspaces")?.into_inner();
+        let ends = reply.workspaces.is_empty();
+        workspaces.extend(reply.workspaces);
+        request.offset = i32::try_from(workspaces.len())?;
+        if ends || request.offset >= reply.count {
+            break;
+        }
+    }
     let none = "No workspaces; create one with `orgplane create`, or see everybody's with --all.";
     output::list(args.output.output, &workspaces, &args.columns, cell, none)
 }

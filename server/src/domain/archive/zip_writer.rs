@@ -32,7 +32,9 @@ pub fn to_zip(tar: impl Read, zip: impl Write) -> io::Result<()> {
             _ => continue,
         };
         let Some(name) = name(&entry.path_bytes(), is_file) else { continue };
-        let mode = if !is_file || entry.header().mode()? & 0o111 != 0 { 0o755 } else { 0o644 };
+        // A header need not have one that can be read.
+        let runs = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+        let mode = if !is_file || runs { 0o755 } else { 0o644 };
         let attributes: u32 = if is_file { (0o100_000 | mode) << 16 } else { (0o040_000 | mode) << 16 | 0x10 };
         let at = zip.written;
         let header = self::entry(&mut zip, &name, if is_file { Some(&mut entry) } else { None })?;

@@ -66,6 +66,50 @@ async fn what_is_refused_leaves_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_user_has_so_many_transfers_at_a_time() {
+    for (deployment, owner) in deployments().await {
+        let organization = deployment.organization(&owner, "data").await;
+        let member = deployment.member(&owner, "ann", organization).await;
+        let good = archive("a");
+        let (file, _) = upload(&deployment, &owner, &good).await.unwrap();
+        let mut open: Vec<_> = Vec::new();
+        for _ in 1..EACH {
+            let mut one = Box::pin(deployment.file_upload(&owner, TAR, stream::pending()));
+            assert!(futures_util::poll!(&mut one).is_pending());
+            open.push(one);
+        }
+        let zip = deployment.file_download(&owner, &file, "zip").await.unwrap();
+        let refused = |outcome: Option<Error>| matches!(outcome, Some(Error::TooMany { .. }));
+        assert!(refused(upload(&deployment, &owner, &good).await.err()));
+        assert!(refused(deployment.file_download(&owner, &file, "zip").await.err()));
+        let _tar = deployment.file_download(&owner, &file, "tar").await.expect("takes no place on the disk");
+        upload(&deployment, &member, &good).await.expect("somebody else's");
+        drop(zip);
+        upload(&deployment, &owner, &good).await.expect("one has ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_has_to_keep_coming_and_to_end() {
+    let every = |pause: Duration| {
+        Box::pin(stream::repeat(()).then(move |()| async move {
+            tokio::time::sleep(pause).await;
+            Ok(vec![7])
+        }))
+    };
+    let (start, mut slow) = (Instant::now(), timely(every(IDLE * 2)));
+    assert_eq!(violated(slow.next().await.unwrap()), ["data"]);
+    assert!(slow.next().await.is_none());
+    assert_eq!(start.elapsed(), IDLE);
+
+    let (start, steady) = (Instant::now(), timely(every(IDLE / 2)));
+    let pieces: Vec<_> = steady.collect().await;
+    assert_eq!(start.elapsed(), LONGEST);
+    let (last, before) = pieces.split_last().unwrap();
+    assert!(last.is_err() && before.iter().all(Result::is_ok) && before.len() > 50);
+}
+
 async fn deployment_default(deployment: &Service) -> crate::domain::id::OrganizationId {
     store::organization::find_default(&deployment.store).await.unwrap().unwrap().id
 }

@@ -8,7 +8,8 @@ use crate::domain::rule::Violations;
 use crate::domain::search::Search;
 use crate::domain::workspace::Status;
 use crate::service::workspace::WorkspaceView;
-use crate::service::{Caller, Service};
+use crate::service::workspace_build::AT_ONCE;
+use crate::service::{Caller, Service, part};
 use crate::store;
 use crate::store::workspace::{Filter, Owner, Readable};
 
@@ -17,7 +18,7 @@ use crate::store::workspace::{Filter, Owner, Readable};
 pub struct WorkspaceSearch {
     /// The search's text.
     pub q: String,
-    /// At most so many; 0 for all.
+    /// At most so many; 0 for as many as one answer holds.
     pub limit: i32,
     /// Without the first so many.
     pub offset: i32,
@@ -43,7 +44,9 @@ impl Service {
         }
         let count = store::workspace::count(&self.store, &filter).await?;
         let workspaces = store::workspace::list(&self.store, &filter, page).await?;
-        Ok((self.workspace_views(workspaces).await?, count))
+        let read = |workspaces| self.workspace_views(workspaces);
+        let texts = |view: &WorkspaceView| view.latest_build.texts();
+        Ok((part::that_fits(workspaces, AT_ONCE, read, texts).await?, count))
     }
 }
 
