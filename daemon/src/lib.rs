@@ -25,7 +25,9 @@ mod stop;
 mod vitals;
 mod workdir;
 
-pub use config::{Config, EngineKind, EngineUser, Intervals, Secret, ShimCommand, check_name, default_name};
+pub use config::{
+    Config, EngineKind, EngineUser, Intervals, MAX_CAPACITY, Secret, ShimCommand, check_name, default_name,
+};
 pub use daemon::{find_terraform, run};
 pub use engine::terraform::ENVIRONMENT;
 pub use error::Error;
