@@ -22,6 +22,8 @@ pub(crate) async fn run(args: Create) -> Result<()> {
     let (of, from) = (&template.organization_name, &template.name);
     let question = format!("Create the workspace {name} from the template {from} of {of}?");
     terminal::agree(&args.yes, &question, "not created").await?;
+    let waiting = super::build::waiting(&format!("{user}/{name}"), args.wait.verbose);
+    progress(&format!("Creating the workspace {name}"));
     let request = CreateWorkspaceRequest {
         user,
         template_id: if version.is_empty() { template.id.clone() } else { String::new() },
@@ -34,7 +36,7 @@ pub(crate) async fn run(args: Create) -> Result<()> {
     let shown = format!("{}/{}", workspace.owner_name, workspace.name);
     progress(&format!("Starting the workspace {shown}"));
     let build = workspace.latest_build.context("the server's answer has no build")?;
-    super::build::finish(&client, build, &shown, args.wait.verbose).await?;
+    super::build::finish(&client, build, waiting).await?;
     progress(&format!("The workspace {shown} is running."));
     match args.output.output {
         Format::Table => output::line(&workspace.id),
