@@ -70,6 +70,7 @@ async fn a_template_and_a_workspace_from_push_to_delete() {
     let say = |stage: &str, output: &str| json!({"stage": stage, "output": output});
     let folder = desk.template(&json!({
         "import": {"logs": [say("Parsing", "parsed\u{1b}[2J")]},
+        "dry_run": {"logs": [say("Looking", "ahead")], "resources": [{"type": "echo", "name": "foreseen\u{1b}[2J"}]},
         "start": {"logs": [say("Planning", "planned"), say("Applying", "hello \u{1b}]0;title\u{7}")], "apply": true,
             "resources": [{"type": "echo", "name": "thing"}]},
         "stop": {"logs": [say("Stopping", "stopped")], "apply": true},
@@ -101,6 +102,7 @@ async fn a_template_and_a_workspace_from_push_to_delete() {
 
     let created = desk.run("create first -t hello --yes").await;
     let id = created.ok().trim().to_owned();
+    assert!(created.stderr.contains("==> Looking") && created.stderr.contains("echo.foreseen"), "{}", created.stderr);
     assert!(created.stderr.contains("==> Applying") && created.stderr.contains("running"), "{}", created.stderr);
     assert!(!created.stderr.contains("planned"), "stages only: {}", created.stderr);
     let taken = desk.run("create first -t hello --yes").await;
@@ -133,7 +135,7 @@ async fn a_template_and_a_workspace_from_push_to_delete() {
     let jobs = desk.json("provisioner jobs list --org data-platform").await;
     let mut newest_first = owner_get(&desk, "/api/v2/organizations/data-platform/provisionerjobs").await;
     newest_first.as_array_mut().unwrap().reverse();
-    assert_eq!((jobs.as_array().map(Vec::len), &jobs), (Some(5), &newest_first));
+    assert_eq!((jobs.as_array().map(Vec::len), &jobs), (Some(6), &newest_first));
     let table = desk.run("provisioner jobs list --org data-platform --initiator me --status succeeded").await;
     let header = "CREATED AT            ID                                    TYPE";
     assert!(table.ok().starts_with(header), "{table:?}");

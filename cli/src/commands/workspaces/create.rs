@@ -1,8 +1,8 @@
 //! `orgplane create`.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use orgplane_proto::template::v1::{ListTemplatesRequest, Template};
-use orgplane_proto::workspace::v1::{CreateWorkspaceRequest, GetWorkspaceRequest};
+use orgplane_proto::workspace::v1::{CreateWorkspaceRequest, GetWorkspaceByNameRequest, GetWorkspaceRequest};
 
 use crate::args::Create;
 use crate::client::Client;
@@ -19,6 +19,13 @@ pub(crate) async fn run(args: Create) -> Result<()> {
         Some(name) => templates::versions::named(&client, &template, name).await?.id,
         None => String::new(),
     };
+    let request =
+        GetWorkspaceByNameRequest { user: user.clone(), workspace_name: name.clone(), include_deleted: false };
+    if client.workspaces().get_workspace_by_name(request).await.is_ok() {
+        bail!("choose another name: the name {name} is already in use");
+    }
+    let planned = if version.is_empty() { &template.active_version_id } else { &version };
+    super::plan::run(&client, planned, &name, args.wait.verbose).await?;
     let (of, from) = (&template.organization_name, &template.name);
     let question = format!("Create the workspace {name} from the template {from} of {of}?");
     terminal::agree(&args.yes, &question, "not created").await?;
