@@ -1,5 +1,7 @@
 //! The way to a server: one channel, the session's token on every call, timeouts.
 
+use std::pin::Pin;
+use std::task::{Context as Polled, Poll};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -17,10 +19,13 @@ use orgplane_proto::template::v1::template_service_client::TemplateServiceClient
 use orgplane_proto::template::v1::template_version_service_client::TemplateVersionServiceClient;
 use orgplane_proto::workspace::v1::workspace_build_service_client::WorkspaceBuildServiceClient;
 use orgplane_proto::workspace::v1::workspace_service_client::WorkspaceServiceClient;
+use tokio::time::timeout;
+use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
+use tower::Service;
 
 use crate::args::{self, Connection, Route};
 use crate::error::{Usage, not_found};
@@ -33,7 +38,29 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 /// Entries of a long list that are asked for at once.
 pub(crate) const PAGE: i32 = 100;
 
-type Transport = InterceptedService<Way, Bearer>;
+type Transport = InterceptedService<Timed, Bearer>;
+
+/// Calls whose answer must begin in time.
+#[derive(Clone)]
+pub(crate) struct Timed {
+    way: Way,
+    limit: Duration,
+}
+
+impl Service<http::Request<Body>> for Timed {
+    type Response = http::Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Polled<'_>) -> Poll<Result<(), Status>> {
+        self.way.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let answer = timeout(self.limit, self.way.call(request));
+        Box::pin(async { answer.await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer"))) })
+    }
+}
 
 /// Puts the token into each call.
 #[derive(Clone)]
@@ -52,7 +79,7 @@ impl Interceptor for Bearer {
 #[derive(Clone)]
 pub(crate) struct Client {
     url: String,
-    channel: Way,
+    channel: Timed,
     bearer: Bearer,
 }
 
@@ -75,16 +102,23 @@ services! {
     provisioner_daemons: ProvisionerDaemonServiceClient;
     provisioner_jobs: ProvisionerJobServiceClient;
     dry_runs: DryRunServiceClient;
-    files: FileServiceClient;
     template_versions: TemplateVersionServiceClient;
     templates: TemplateServiceClient;
     workspaces: WorkspaceServiceClient;
     workspace_builds: WorkspaceBuildServiceClient;
 }
 
-impl Client {
-    /// Connects as the signed-in user: flags win over the environment, that over what `orgplane login` remembers.
-    pub(crate) async fn signed_in(connection: &Connection) -> Result<Self> {
+/// A server with a token for it.
+pub(crate) struct Credentials {
+    url: String,
+    token: String,
+    /// The token is the one that `orgplane login` remembers.
+    pub(crate) remembered: bool,
+}
+
+impl Credentials {
+    /// Flags win over the environment, that over what `orgplane login` remembers.
+    pub(crate) fn find(connection: &Connection) -> Result<Self> {
         let stored = session::load()?;
         let url = connection.server().or_else(|| stored.as_ref().map(|stored| stored.url.clone()));
         let url = url.ok_or_else(|| {
@@ -92,22 +126,40 @@ impl Client {
         })?;
         let given = session::given(connection)?.or_else(|| environment::first(environment::SESSION_TOKEN));
         // A remembered token goes to the server that gave it and to no other.
-        let remembered = || stored.filter(|stored| same_server(&stored.url, &url)).map(|stored| stored.token);
-        let token = given.or_else(remembered).ok_or_else(|| {
+        let stored = stored.filter(|stored| same_server(&stored.url, &url)).map(|stored| stored.token);
+        let token = given.or_else(|| stored.clone()).ok_or_else(|| {
             anyhow!("sign in with `orgplane login {url}`, or give a token with --token-file or ORGPLANE_SESSION_TOKEN")
         })?;
-        Self::connect(&url, connection, Some(&token)).await
+        Ok(Self { remembered: stored.is_some_and(|stored| stored == token), url, token })
+    }
+}
+
+impl Client {
+    /// Connects as the signed-in user.
+    pub(crate) async fn signed_in(connection: &Connection) -> Result<Self> {
+        Self::with(&Credentials::find(connection)?, connection).await
+    }
+
+    /// Connects with these credentials.
+    pub(crate) async fn with(credentials: &Credentials, connection: &Connection) -> Result<Self> {
+        Self::connect(&credentials.url, connection, Some(&credentials.token)).await
     }
 
     /// Connects to a server, with a token or as nobody.
     pub(crate) async fn connect(url: &str, connection: &Connection, token: Option<&str>) -> Result<Self> {
         let options = options(url, connection.insecure_plaintext, &connection.route)?;
-        let remote = Remote::new(&options, USER_AGENT, |endpoint| endpoint.timeout(CALL_TIMEOUT))?;
-        let channel = remote
+        let remote = Remote::new(&options, USER_AGENT, |endpoint| endpoint)?;
+        let way = remote
             .connect()
             .await
             .map_err(|error| anyhow!("check --url and that the server runs: {url} can't be reached ({error})"))?;
+        let channel = Timed { way, limit: CALL_TIMEOUT };
         Ok(Self { url: url.to_owned(), channel, bearer: bearer(token)? })
+    }
+
+    /// Uploads take as long as they take: whoever makes one sees whether it gets on.
+    pub(crate) fn uploads(&self) -> FileServiceClient<InterceptedService<Way, Bearer>> {
+        FileServiceClient::with_interceptor(self.channel.way.clone(), self.bearer.clone())
     }
 
     /// The server's URL.

@@ -38,11 +38,29 @@ impl Interrupted {
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "interrupted: {}", self.0)
+        let colon = if self.0.is_empty() { "" } else { ": " };
+        write!(f, "interrupted{colon}{}", self.0)
     }
 }
 
 impl std::error::Error for Interrupted {}
+
+/// The reader of our output went away, which is no failure (`orgplane … | head`).
+#[derive(Debug)]
+pub(crate) struct ReaderGone;
+
+impl std::fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nobody reads the output any more")
+    }
+}
+
+impl std::error::Error for ReaderGone {}
+
+/// Whether only our reader went away. A connection that broke is another matter, although it is a broken pipe, too.
+pub(crate) fn is_no_failure(error: &anyhow::Error) -> bool {
+    error.is::<ReaderGone>()
+}
 
 /// The exit code of a failure.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
@@ -58,14 +76,6 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
 /// A failed call's error, with a sentence of ours where the server only says that something isn't there.
 pub(crate) fn not_found(status: Status, sentence: impl FnOnce() -> String) -> anyhow::Error {
     if status.code() == Code::NotFound { anyhow::anyhow!(sentence()) } else { status.into() }
-}
-
-/// Whether the reader of our output went away, which is no failure (`orgplane … | head`).
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// The text for people: what to do, where that is known, then what failed and why, then the fields that break rules.
@@ -158,6 +168,13 @@ mod tests {
         let page = anyhow::Error::from(Status::unknown("grpc-status header missing, mapped from HTTP status code 404"));
         assert!(render(&page).starts_with("check --url"), "{}", render(&page));
         assert_eq!(exit_code(&Usage::new("x").into()), ExitCode::from(2));
+    }
+
+    #[test]
+    fn a_broken_connection_is_a_failure() {
+        let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(!is_no_failure(&anyhow::Error::from(broken()).context("can't upload")));
+        assert!(is_no_failure(&ReaderGone.into()));
     }
 
     #[test]

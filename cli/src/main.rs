@@ -10,6 +10,7 @@ mod commands;
 mod environment;
 mod error;
 mod forwarded;
+mod interrupt;
 mod job;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ mod signals;
 mod taking;
 mod terminal;
 mod tls;
+mod upload;
 
 use std::process::ExitCode;
 
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
     let json = args.command.log().is_some_and(|log| log.log_format == args::LogFormat::Json);
     match commands::run(args) {
         Ok(code) => code,
-        Err(error) if error::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error::is_no_failure(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let text = error::render(&error);
             // Whoever asked for lines of JSON reads no others; before the log is set up there are none.

@@ -1,13 +1,15 @@
 //! Data goes to stdout, as a table for people or as the REST API's JSON; everything else goes to stderr.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use prost_types::Timestamp;
 use serde::Serialize;
+
+use crate::error::ReaderGone;
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,9 +59,10 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
 /// Writes a line of data.
 pub(crate) fn line(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()?;
-    Ok(())
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
+        written => written.context("can't write to stdout"),
+    }
 }
 
 /// What happens right now, for whoever watches; the terminal may be closed.

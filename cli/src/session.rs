@@ -33,6 +33,12 @@ pub(crate) fn given(connection: &Connection) -> Result<Option<String>> {
     }
 }
 
+/// Whether flags or the environment give a token.
+pub(crate) fn is_given(connection: &Connection) -> bool {
+    let by_flag = connection.token.is_some() || connection.token_file.is_some();
+    by_flag || environment::first(environment::SESSION_TOKEN).is_some()
+}
+
 /// The remembered session, if there is one.
 pub(crate) fn load() -> Result<Option<Session>> {
     environment::config_dir().map_or(Ok(None), |dir| load_from(&dir))

@@ -4,10 +4,9 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Yes;
-use crate::error::{Interrupted, Usage};
+use crate::error::Usage;
 use crate::output::printable;
 
 /// Whether somebody can answer.
@@ -16,25 +15,22 @@ pub(crate) fn is_interactive() -> bool {
 }
 
 /// Asks for a line.
-pub(crate) fn ask(question: &str) -> Result<String> {
-    let mut stderr = std::io::stderr();
-    write!(stderr, "{}: ", printable(question))?;
-    stderr.flush()?;
-    read_line()
+pub(crate) async fn ask(question: String) -> Result<String> {
+    interruptible(move || ask_now(&question)).await
 }
 
 /// Asks for a line that isn't shown.
-pub(crate) fn ask_hidden(question: &str) -> Result<String> {
+pub(crate) async fn ask_hidden(question: String) -> Result<String> {
     let hidden = Hidden::start()?;
-    let answer = ask(question);
+    let answer = interruptible(move || ask_now(&question)).await;
     drop(hidden);
     eprintln!();
     answer
 }
 
-/// Asks a question that is answered with yes or no; no unless said otherwise.
-pub(crate) fn confirm(question: &str) -> Result<bool> {
-    Ok(matches!(ask(&format!("{question} [y/N]"))?.to_lowercase().as_str(), "y" | "yes"))
+/// Reads a line of stdin without its end.
+pub(crate) async fn read_line() -> Result<String> {
+    interruptible(read_now).await
 }
 
 /// Asks before something is done; without a terminal `--yes` has to say so.
@@ -45,31 +41,26 @@ pub(crate) async fn agree(yes: &Yes, question: &str, refusal: &str) -> Result<()
     if !is_interactive() {
         return Err(Usage::new(format!("add --yes: there is no terminal to ask at; {refusal}")).into());
     }
-    let question = question.to_owned();
-    if interruptible(move || confirm(&question)).await? {
+    let answer = ask(format!("{question} [y/N]")).await?;
+    if matches!(answer.to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }
     bail!("{refusal}");
 }
 
-/// Asks in a way that Ctrl-C ends, also once the program catches it.
-pub(crate) async fn interruptible<T: Send + 'static>(ask: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let mut interrupts = signal(SignalKind::interrupt()).context("can't catch signals")?;
-    let before = tcgetattr(std::io::stdin()).ok();
-    tokio::select! {
-        answer = tokio::task::spawn_blocking(ask) => answer.context("the question broke off")?,
-        _ = interrupts.recv() => {
-            // The thread that waits for the answer is left behind, and with it what would show typed text again.
-            if let Some(before) = before {
-                let _ = tcsetattr(std::io::stdin(), SetArg::TCSAFLUSH, &before);
-            }
-            Err(Interrupted::new("nothing was answered").into())
-        }
-    }
+/// Reads on a thread, which is left behind when nobody waits for the answer any more.
+async fn interruptible(read: impl FnOnce() -> Result<String> + Send + 'static) -> Result<String> {
+    tokio::task::spawn_blocking(read).await.context("the question broke off")?
 }
 
-/// Reads a line of stdin without its end.
-pub(crate) fn read_line() -> Result<String> {
+fn ask_now(question: &str) -> Result<String> {
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{}: ", printable(question))?;
+    stderr.flush()?;
+    read_now()
+}
+
+fn read_now() -> Result<String> {
     let mut text = String::new();
     if std::io::stdin().lock().read_line(&mut text).context("can't read stdin")? == 0 {
         bail!("stdin ended before an answer");
@@ -77,7 +68,7 @@ pub(crate) fn read_line() -> Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// The terminal without echo, until dropped.
+/// The terminal without echo, until dropped, also by Ctrl-C.
 struct Hidden {
     before: Termios,
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{Error, Vitals};
 
 /// The server registers no daemon with more slots.
-const MAX_CAPACITY: u32 = 1000;
+pub const MAX_CAPACITY: u32 = 1000;
 
 /// Text that is never shown and is wiped from memory after use.
 #[derive(Clone, PartialEq, Eq)]

@@ -26,7 +26,8 @@ mod vitals;
 mod workdir;
 
 pub use config::{
-    Config, ENGINE_MEMORY, EngineKind, EngineUser, Intervals, Secret, ShimCommand, check_name, default_name,
+    Config, ENGINE_MEMORY, EngineKind, EngineUser, Intervals, MAX_CAPACITY, Secret, ShimCommand, check_name,
+    default_name,
 };
 pub use daemon::{find_terraform, run};
 pub use engine::terraform::ENVIRONMENT;

@@ -116,6 +116,9 @@ async fn no_secret_is_anywhere_else(database: Databases) {
     // A key, and a daemon that has it.
     let other = owner.organization("data-platform").await;
     let key = owner.key(&other, "key", json!({})).await;
+    // A documented request, whose path is the key.
+    owner.get(&format!("/api/v2/provisionerkeys/{key}")).await.refused(404);
+    owner.get(&format!("/api/v2/organizations/{other}/provisionerkeys/{key}")).await.refused(405);
     let folder = tempfile::tempdir().unwrap();
     let mut command = daemon_command(deployment.url(), folder.path(), "outside", &key, "echo");
     command.env("ORGPLANE_LOG", "debug").args(["--log-format", format]);

@@ -1,9 +1,14 @@
 //! The commands of members and operators, through the real program: what they print, how they end.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
+use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::Signal;
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use orgplane_proto::provisioner::v1::Outcome;
 use orgplane_proto::provisioner::v1::server_message::Message as Heard;
 use orgplane_tests::cli::{Cli, run};
@@ -66,6 +71,7 @@ async fn a_template_and_a_workspace_from_push_to_delete() {
     let say = |stage: &str, output: &str| json!({"stage": stage, "output": output});
     let folder = desk.template(&json!({
         "import": {"logs": [say("Parsing", "parsed\u{1b}[2J")]},
+        "dry_run": {"logs": [say("Looking", "ahead")], "resources": [{"type": "echo", "name": "foreseen\u{1b}[2J"}]},
         "start": {"logs": [say("Planning", "planned"), say("Applying", "hello \u{1b}]0;title\u{7}")], "apply": true,
             "resources": [{"type": "echo", "name": "thing"}]},
         "stop": {"logs": [say("Stopping", "stopped")], "apply": true},
@@ -97,6 +103,7 @@ async fn a_template_and_a_workspace_from_push_to_delete() {
 
     let created = desk.run("create first -t hello --yes").await;
     let id = created.ok().trim().to_owned();
+    assert!(created.stderr.contains("==> Looking") && created.stderr.contains("echo.foreseen"), "{}", created.stderr);
     assert!(created.stderr.contains("==> Applying") && created.stderr.contains("running"), "{}", created.stderr);
     assert!(!created.stderr.contains("planned"), "stages only: {}", created.stderr);
     let taken = desk.run("create first -t hello --yes").await;
@@ -129,7 +136,7 @@ async fn a_template_and_a_workspace_from_push_to_delete() {
     let jobs = desk.json("provisioner jobs list --org data-platform").await;
     let mut newest_first = owner_get(&desk, "/api/v2/organizations/data-platform/provisionerjobs").await;
     newest_first.as_array_mut().unwrap().reverse();
-    assert_eq!((jobs.as_array().map(Vec::len), &jobs), (Some(5), &newest_first));
+    assert_eq!((jobs.as_array().map(Vec::len), &jobs), (Some(6), &newest_first));
     let table = desk.run("provisioner jobs list --org data-platform --initiator me --status succeeded").await;
     let header = "CREATED AT            ID                                    TYPE";
     assert!(table.ok().starts_with(header), "{table:?}");
@@ -190,6 +197,57 @@ async fn ctrl_c_cancels_the_job_and_ends_with_130() {
     assert_eq!(jobs[0]["status"], "canceled", "{jobs}");
 }
 
+/// Somebody at a terminal, of which the program has one end and the test the other.
+fn terminal() -> (File, OwnedFd) {
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    (File::from(master), slave)
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_command_after_its_question_too() {
+    let mut desk = Desk::new().await;
+    let _daemon = desk.daemon().await;
+    let folder = desk.template(&json!({"start": {"apply": true}, "stop": {"apply": true}}));
+    let push = format!("templates push hello -d {folder} --org data-platform --provisioner echo");
+    let _ = desk.run(&format!("{push} --yes")).await.ok();
+    let _ = desk.run("create first -t hello --yes").await.ok();
+    for (line, begun, says) in [
+        (push.as_str(), "Uploading", "interrupted"),
+        ("create second -t hello", "Creating", "the build may go on; `orgplane logs me/second --follow`"),
+        ("stop first", "Stopping", "the build may go on; `orgplane logs owner/first --follow`"),
+    ] {
+        let (mut hand, slave) = terminal();
+        let mut command = desk.cli.command(&line.split(' ').collect::<Vec<_>>());
+        command.env("CODER_SESSION_TOKEN", desk.owner.token());
+        let mut process = Process::start_with(slave, "cli", &mut command);
+        process.asks("[y/N]: ", LONG).await;
+        // What the answer leads to never ends.
+        desk.deployment.process().signal(Signal::SIGSTOP);
+        hand.write_all(b"y\n").unwrap();
+        process.says(begun, SHORT).await;
+        process.signal(Signal::SIGINT);
+        let code = process.exit(SHORT).await.code();
+        desk.deployment.process().signal(Signal::SIGCONT);
+        assert_eq!(code, Some(130), "{line}: {}", process.output());
+        assert!(process.stderr().contains(says), "{line}: {}", process.output());
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_at_a_password_leaves_the_terminal_as_it_was() {
+    let desk = Desk::new().await;
+    let (hand, slave) = terminal();
+    let echoes = || tcgetattr(&hand).unwrap().local_flags.contains(LocalFlags::ECHO);
+    let mut command = desk.cli.command(&["login", "--email", orgplane_tests::deployment::OWNER.0]);
+    let mut process = Process::start_with(slave.try_clone().unwrap(), "cli", &mut command);
+    process.asks("Password: ", SHORT).await;
+    assert!(!echoes(), "the password is typed unseen");
+    process.signal(Signal::SIGINT);
+    assert_eq!(process.exit(SHORT).await.code(), Some(130), "{}", process.output());
+    assert!(echoes());
+    drop(slave);
+}
+
 #[tokio::test]
 async fn a_second_ctrl_c_leaves_the_job_alone() {
     let desk = Desk::new().await;
@@ -240,6 +298,15 @@ async fn organizations_and_the_session() {
     let mut login = desk.cli.command(&["login", "--email", orgplane_tests::deployment::OWNER.0]);
     login.env("ORGPLANE_PASSWORD", orgplane_tests::deployment::PASSWORD);
     let _ = run(login).await.ok();
+    let _ = desk.cli.run(&["whoami"]).await.ok();
+    // The end of another session, or of none, is not that of the remembered one.
+    let _ = desk
+        .cli
+        .run_as(desk.deployment.rest().login(orgplane_tests::deployment::OWNER.0).await.token(), &["logout"])
+        .await
+        .ok();
+    let unknown = desk.cli.run_as("0123456789-0123456789012345678901", &["logout"]).await;
+    assert!(unknown.failed().contains("didn't end"), "{unknown:?}");
     let _ = desk.cli.run(&["whoami"]).await.ok();
     let _ = desk.cli.run(&["logout"]).await.ok();
     assert!(desk.cli.run(&["whoami"]).await.failed().contains("orgplane login"));

@@ -1,6 +1,6 @@
 //! A child process with its output, which ends with the fixture.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -21,6 +21,7 @@ pub struct Process {
     child: Child,
     stdout: Lines,
     stderr: Lines,
+    question: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -30,14 +31,23 @@ impl Process {
     /// # Panics
     /// When it can't be started.
     pub fn start(name: &str, command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_with(Stdio::null(), name, command)
+    }
+
+    /// The same with something to read, such as a terminal.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn start_with(stdin: impl Into<Stdio>, name: &str, command: &mut Command) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} doesn't start: {error}"));
         let (stdout, stderr) = (Lines::default(), Lines::default());
+        let question = Arc::<Mutex<String>>::default();
         let readers = vec![
-            read(child.stdout.take().expect("piped"), stdout.clone()),
-            read(child.stderr.take().expect("piped"), stderr.clone()),
+            read(child.stdout.take().expect("piped"), stdout.clone(), Arc::default()),
+            read(child.stderr.take().expect("piped"), stderr.clone(), question.clone()),
         ];
-        Self { name: name.to_owned(), child, stdout, stderr, readers }
+        Self { name: name.to_owned(), child, stdout, stderr, question, readers }
     }
 
     /// Its process id.
@@ -155,6 +165,12 @@ impl Process {
         Rest::new(&format!("http://{}", address.await))
     }
 
+    /// Waits until stderr ends with `text`, in a line that isn't complete.
+    pub async fn asks(&self, text: &str, patience: Duration) {
+        let what = format!("the question {:?} from {}", text, self.name);
+        eventually(&what, patience, async || self.question.lock().unwrap().ends_with(text).then_some(())).await;
+    }
+
     /// Waits until stderr has `text`.
     pub async fn says(&self, text: &str, patience: Duration) {
         let what = format!("{:?} from {}", text, self.name);
@@ -162,13 +178,22 @@ impl Process {
     }
 }
 
-fn read(pipe: impl Read + Send + 'static, into: Lines) -> JoinHandle<()> {
+/// Reads complete lines into `into`; what isn't a complete one is in `rest`.
+fn read(mut pipe: impl Read + Send + 'static, into: Lines, rest: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = Vec::new();
-        while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            into.lock().unwrap().push(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned());
-            line.clear();
+        let mut pending = Vec::new();
+        let mut piece = vec![0; 64 * 1024];
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        while let Ok(read @ 1..) = pipe.read(&mut piece) {
+            pending.extend_from_slice(&piece[..read]);
+            if let Some(end) = pending.iter().rposition(|byte| *byte == b'\n') {
+                let lines = pending.drain(..=end).collect::<Vec<_>>();
+                into.lock().unwrap().extend(lines[..end].split(|byte| *byte == b'\n').map(text));
+            }
+            *rest.lock().unwrap() = text(&pending);
+        }
+        if !pending.is_empty() {
+            into.lock().unwrap().push(text(&pending));
         }
     })
 }

@@ -289,6 +289,7 @@ mod tests {
             ("orgplane provisioner keys create k --tag region", "key=value"),
             ("orgplane provisioner keys create k --tag =x", "key=value"),
             ("orgplane provisioner start --capacity 0", "0 is not in"),
+            ("orgplane provisioner start --capacity 1001", "1001 is not in"),
             ("orgplane server --provisioner-daemons 65", "65"),
             ("orgplane server --http-address localhost", "--http-address"),
             ("orgplane demo --http-address 0.0.0.0:0", "loopback"),

@@ -78,7 +78,7 @@ pub(crate) struct Start {
     #[arg(short = 'O', long = "org", value_name = "ORGANIZATION")]
     pub(crate) organization: Option<String>,
     /// How many jobs to run at a time.
-    #[arg(long, env = "ORGPLANE_PROVISIONER_CAPACITY", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, env = "ORGPLANE_PROVISIONER_CAPACITY", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=orgplane_daemon::MAX_CAPACITY.into()))]
     pub(crate) capacity: u32,
     /// The Terraform or OpenTofu program; by default `terraform`, then `tofu` on PATH.
     #[arg(long, value_name = "FILE", env = "ORGPLANE_TERRAFORM_PATH")]

@@ -49,7 +49,7 @@ pub(crate) struct Push {
     /// What is new in this version.
     #[arg(short, long, default_value = "", hide_default_value = true)]
     pub(crate) message: String,
-    /// Make the version the template's active one.
+    /// Make the version the template's active one; a new template's first version is that in any case.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) activate: bool,
     /// A value of a template variable; may be repeated. Others can read a command line: secrets belong in a file.

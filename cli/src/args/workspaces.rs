@@ -16,7 +16,7 @@ pub(crate) struct Workspace {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = format!("Examples:\n  orgplane create first --template hello --yes\n  orgplane create ada/dev -t hello --org data-platform\n\n{WAITING}"))]
+#[command(after_help = format!("Examples:\n  orgplane create first --template hello --yes\n  orgplane create ada/dev -t hello --org data-platform\n\nA dry run shows first what the template would make.\n{WAITING}"))]
 pub(crate) struct Create {
     /// The new workspace's name, or `owner/name` for somebody else.
     pub(crate) name: String,

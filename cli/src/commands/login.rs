@@ -38,8 +38,8 @@ async fn with_password(client: &Client, args: &Login) -> Result<String> {
     let (email, password) = if fresh {
         create_first_user(client, args).await?
     } else {
-        let email = given(args.email.as_ref().or(args.first_user_email.as_ref()), "Email", "--email")?;
-        (email, password(args, "Password")?)
+        let email = given(args.email.as_ref().or(args.first_user_email.as_ref()), "Email", "--email").await?;
+        (email, password(args, "Password").await?)
     };
     let reply = client.sessions().login(LoginRequest { email, password }).await;
     Ok(reply.map_err(|status| anyhow!("can't sign in: {}", status.message()))?.into_inner().session_token)
@@ -47,9 +47,9 @@ async fn with_password(client: &Client, args: &Login) -> Result<String> {
 
 async fn create_first_user(client: &Client, args: &Login) -> Result<(String, String)> {
     output::progress("The server has no users yet: creating the first one, its owner.");
-    let username = given(args.first_user_username.as_ref(), "Username", "--first-user-username")?;
-    let email = given(args.first_user_email.as_ref().or(args.email.as_ref()), "Email", "--first-user-email")?;
-    let password = password(args, "New password")?;
+    let username = given(args.first_user_username.as_ref(), "Username", "--first-user-username").await?;
+    let email = given(args.first_user_email.as_ref().or(args.email.as_ref()), "Email", "--first-user-email").await?;
+    let password = password(args, "New password").await?;
     let request = CreateFirstUserRequest {
         email: email.clone(),
         username,
@@ -61,30 +61,30 @@ async fn create_first_user(client: &Client, args: &Login) -> Result<(String, Str
 }
 
 /// A flag's value, else the answer of whoever sits at the terminal.
-fn given(value: Option<&String>, question: &str, flag: &str) -> Result<String> {
+async fn given(value: Option<&String>, question: &str, flag: &str) -> Result<String> {
     match value {
         Some(value) => Ok(value.clone()),
-        None if terminal::is_interactive() => terminal::ask(question),
+        None if terminal::is_interactive() => terminal::ask(question.to_owned()).await,
         None => Err(Usage::new(format!("give {flag}: there is no terminal to ask at")).into()),
     }
 }
 
-fn password(args: &Login, question: &str) -> Result<String> {
+async fn password(args: &Login, question: &str) -> Result<String> {
     if let Some(path) = &args.password_file {
-        return password_from(path);
+        return password_from(path).await;
     }
     if let Some(password) = environment::first(environment::PASSWORD) {
         return Ok(password);
     }
     if terminal::is_interactive() {
-        return terminal::ask_hidden(question);
+        return terminal::ask_hidden(question.to_owned()).await;
     }
-    terminal::read_line().context("give the password with --password-file, ORGPLANE_PASSWORD or on stdin")
+    terminal::read_line().await.context("give the password with --password-file, ORGPLANE_PASSWORD or on stdin")
 }
 
-fn password_from(path: &Path) -> Result<String> {
+async fn password_from(path: &Path) -> Result<String> {
     if path.as_os_str() == "-" {
-        return terminal::read_line();
+        return terminal::read_line().await;
     }
     let text = fs::read_to_string(path).with_context(|| format!("can't read the password from {}", path.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

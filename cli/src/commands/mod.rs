@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::args::{
     Args, Command, Jobs, Keys, LogFormat, Organizations, Provisioner, Provisionerd, Templates, Versions,
 };
-use crate::logging;
+use crate::{interrupt, logging};
 
 /// Runs a command; its exit code unless it fails.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
@@ -40,7 +40,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             }
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             let runtime = runtime.context("can't start threads")?;
-            let outcome = runtime.block_on(Box::pin(with_runtime(command)));
+            // Those that stay look at signals themselves.
+            let stays = is_service || matches!(command, Command::Demo(_));
+            let command = Box::pin(with_runtime(command));
+            let outcome =
+                runtime.block_on(async { if stays { command.await } else { interrupt::ends(command).await } });
             if !is_service {
                 // A thread may wait for an answer at the terminal that nobody wants any more.
                 runtime.shutdown_background();

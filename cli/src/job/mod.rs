@@ -14,7 +14,7 @@ use orgplane_proto::workspace::v1::{CancelWorkspaceBuildRequest, GetWorkspaceBui
 use crate::client::Client;
 
 pub(crate) use lines::{Event, follow, stored};
-pub(crate) use wait::{Ended, Waiting, to_the_end};
+pub(crate) use wait::{Waiting, to_the_end};
 
 /// What a job is for, with the id of that.
 #[derive(Debug, Clone)]

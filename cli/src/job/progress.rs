@@ -37,8 +37,7 @@ struct Stage {
 
 impl Progress {
     pub(super) fn new(verbose: bool) -> Self {
-        let live = std::io::stderr().is_terminal() && environment::first(&["TERM"]).is_none_or(|term| term != "dumb");
-        let colors = live && environment::first(&["NO_COLOR"]).is_none();
+        let (live, colors) = look(std::io::stderr().is_terminal(), |name| environment::first(&[name]));
         Self { verbose, live: live && !verbose, colors, frame: 0, waits: String::new(), stage: None }
     }
 
@@ -151,6 +150,12 @@ impl Progress {
     }
 }
 
+/// Whether there is a line that can be written again, and colors.
+fn look(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> (bool, bool) {
+    let live = is_terminal && variable("TERM").is_none_or(|term| term != "dumb");
+    (live, live && variable("NO_COLOR").is_none())
+}
+
 fn between(began: Timestamp, at: Timestamp) -> String {
     let millis = |time: Timestamp| time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos) / 1_000_000);
     let took = u64::try_from(millis(at).saturating_sub(millis(began))).unwrap_or_default();
@@ -221,6 +226,17 @@ mod tests {
         let mut running = pending(1, 1, 0);
         running.job.set_status(JobStatus::Running);
         assert_eq!(waits(&running), "");
+    }
+
+    #[test]
+    fn only_a_terminal_has_a_spinner_and_colors_may_be_declined() {
+        let set = |is_terminal, name: &'static str, value: &'static str| {
+            look(is_terminal, move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        assert_eq!(set(true, "TERM", "xterm"), (true, true));
+        assert_eq!(set(true, "NO_COLOR", "1"), (true, false));
+        assert_eq!(set(true, "TERM", "dumb"), (false, false));
+        assert_eq!(set(false, "TERM", "xterm"), (false, false));
     }
 
     #[test]

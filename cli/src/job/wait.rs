@@ -1,16 +1,17 @@
 //! Waiting for a job: shows its progress, cancels it on Ctrl-C, tells how it ended.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use orgplane_proto::provisioner::v1::{JobErrorCode, JobStatus, ProvisionerJob};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::progress::Progress;
 use super::{Event, Job, follow};
 use crate::client::Client;
 use crate::error::{Interrupted, render};
+use crate::interrupt::{self, Leaves};
 use crate::output::printable_line;
 
 /// How often the spinner moves.
@@ -20,12 +21,19 @@ const ASK: Duration = Duration::from_secs(1);
 
 /// How to wait.
 pub(crate) struct Waiting {
-    /// What is waited for, for sentences: "the import".
-    pub(crate) what: &'static str,
-    /// How to look at it later.
-    pub(crate) later: String,
-    /// Show each line of the log.
-    pub(crate) verbose: bool,
+    what: &'static str,
+    later: String,
+    verbose: bool,
+    _leaves: Leaves,
+}
+
+impl Waiting {
+    /// To be made before the job is queued: from then on Ctrl-C doesn't end the command without a word about the job.
+    /// `what` is waited for, such as "the import", and `later` says how to look at it later.
+    pub(crate) fn new(what: &'static str, later: String, verbose: bool) -> Self {
+        let leaves = Leaves::behind(format!("{what} may go on; {later}"));
+        Self { what, later, verbose, _leaves: leaves }
+    }
 }
 
 /// A job that has ended, whether well or not.
@@ -58,9 +66,10 @@ impl Ended {
 
 /// Shows a job's progress until it has ended. The first Ctrl-C cancels it, the second leaves it alone.
 pub(crate) async fn to_the_end(client: &Client, job: &Job, waiting: Waiting) -> Result<Ended> {
-    let Waiting { what, later, verbose } = waiting;
+    let Waiting { what, later, verbose, _leaves } = waiting;
     let mut progress = Progress::new(verbose);
-    let mut interrupts = signal(SignalKind::interrupt()).context("can't catch signals")?;
+    let mut interrupt = pin!(interrupt::pressed());
+    interrupt.as_mut().enable();
     let mut interrupted = false;
     let mut events = follow(client, job);
     let mut frames = interval(FRAME);
@@ -70,7 +79,10 @@ pub(crate) async fn to_the_end(client: &Client, job: &Job, waiting: Waiting) -> 
     loop {
         tokio::select! {
             biased;
-            _ = interrupts.recv() => {
+            () = interrupt.as_mut() => {
+                // At once, so that a second one is not missed while the server is called.
+                interrupt.set(interrupt::pressed());
+                interrupt.as_mut().enable();
                 if interrupted {
                     progress.say("");
                     return Err(Interrupted::new(format!("{what} goes on; {later}")).into());

@@ -7,26 +7,22 @@ use anyhow::{Context as _, Result, bail};
 use orgplane_proto::identity::v1::{CreateFirstUserRequest, LoginRequest};
 use orgplane_proto::organization::v1::CreateOrganizationRequest;
 use orgplane_proto::provisioner::v1::{CreateProvisionerKeyRequest, JobStatus, ListProvisionerDaemonsRequest};
-use orgplane_proto::template::v1::upload_file_request::Message;
-use orgplane_proto::template::v1::{
-    CreateTemplateRequest, CreateTemplateVersionRequest, UploadFileHeader, UploadFileRequest,
-};
+use orgplane_proto::template::v1::{CreateTemplateRequest, CreateTemplateVersionRequest};
 use orgplane_proto::workspace::v1::CreateWorkspaceRequest;
 use rand::distr::{Alphanumeric, SampleString as _};
 use tokio::time::{Instant, sleep};
 
-use super::follow::{self, Job};
-use super::{http, template};
+use super::{follow, http, template};
 use crate::args::{Connection, Engine};
 use crate::client::Client;
+use crate::job::Job;
 use crate::output::{self, progress};
+use crate::upload::upload;
 
 const ORGANIZATION: &str = "data-platform";
 const WORKSPACE: &str = "first";
 const DAEMON_CONNECTS: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
-/// Well below the most that one message of an upload may carry.
-const UPLOAD_CHUNK: usize = 128 * 1024;
 
 /// The first user.
 pub(crate) struct Account {
@@ -130,16 +126,10 @@ impl Story {
     /// Uploads the example and imports it; returns the template version's id.
     async fn import(&self) -> Result<String> {
         progress(&format!("==> Importing the example template {}", template::name(self.engine)));
-        let header = Message::Header(UploadFileHeader { content_type: "application/x-tar".to_owned() });
-        let archive = template::archive(self.engine)?;
-        let data = archive.chunks(UPLOAD_CHUNK).map(|chunk| Message::Data(chunk.to_vec()));
-        let messages = std::iter::once(header).chain(data);
-        let messages: Vec<_> = messages.map(|message| UploadFileRequest { message: Some(message) }).collect();
-        let file = self.client.files().upload_file(tokio_stream::iter(messages)).await;
         let version = CreateTemplateVersionRequest {
             organization: ORGANIZATION.to_owned(),
             storage_method: "file".to_owned(),
-            file_id: file.context("can't upload the template")?.into_inner().id,
+            file_id: upload(&self.client, template::archive(self.engine)?).await?,
             provisioner: self.engine.name().to_owned(),
             ..Default::default()
         };

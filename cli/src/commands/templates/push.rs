@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use orgplane_proto::organization::v1::Organization;
-use orgplane_proto::template::v1::upload_file_request::Message;
 use orgplane_proto::template::v1::{
     CreateTemplateRequest, CreateTemplateVersionRequest, GetTemplateVersionRequest, Template, TemplateVersion,
-    UpdateActiveTemplateVersionRequest, UploadFileHeader, UploadFileRequest,
+    UpdateActiveTemplateVersionRequest,
 };
 
 use super::{find_any, variables};
@@ -15,12 +14,10 @@ use crate::archive::{self, Archive};
 use crate::args::{Engine, Push};
 use crate::client::Client;
 use crate::error::Usage;
-use crate::job::{self, Ended, Job, Waiting};
+use crate::job::{self, Job, Waiting};
 use crate::output::{self, Format, printable_line, progress};
 use crate::terminal;
-
-/// Well below the most that one message of an upload may carry.
-const UPLOAD_CHUNK: usize = 128 * 1024;
+use crate::upload::upload;
 
 pub(crate) async fn run(args: Push) -> Result<()> {
     let mut values = variables::given(args.variables.clone(), args.variables_file.as_deref())?;
@@ -39,6 +36,8 @@ pub(crate) async fn run(args: Push) -> Result<()> {
     let file = upload(&client, archive.bytes).await?;
     let tags = tags(&client, &args, existing.as_ref()).await?;
     let (version, ended) = loop {
+        let later = format!("see it with `orgplane provisioner jobs list --org {of}`");
+        let waiting = Waiting::new("the import", later, args.wait.verbose);
         let version = CreateTemplateVersionRequest {
             organization: organization.id.clone(),
             name: args.name.clone(),
@@ -53,7 +52,8 @@ pub(crate) async fn run(args: Push) -> Result<()> {
         };
         let version = client.template_versions().create_template_version(version).await;
         let version = version.context("can't create the template version")?.into_inner();
-        let ended = import(&client, &version, &organization, args.wait.verbose).await?;
+        progress(&format!("Importing version {}", printable_line(&version.name)));
+        let ended = job::to_the_end(&client, &Job::Import(version.id.clone()), waiting).await?;
         let missing =
             if ended.wants_variables() { variables::missing(&client, &version.id, &values).await? } else { Vec::new() };
         if missing.is_empty() {
@@ -80,18 +80,6 @@ fn template_name(args: &Push) -> Result<String> {
     name.ok_or_else(|| Usage::new("name the template: orgplane templates push <name>").into())
 }
 
-async fn upload(client: &Client, archive: Vec<u8>) -> Result<String> {
-    let header = Message::Header(UploadFileHeader { content_type: "application/x-tar".to_owned() });
-    let pieces = archive.len().div_ceil(UPLOAD_CHUNK);
-    let data = (0..pieces).map(move |piece| {
-        let from = piece * UPLOAD_CHUNK;
-        Message::Data(archive.get(from..archive.len().min(from + UPLOAD_CHUNK)).unwrap_or_default().to_vec())
-    });
-    let messages = std::iter::once(header).chain(data).map(|message| UploadFileRequest { message: Some(message) });
-    let file = client.files().upload_file(tokio_stream::iter(messages)).await;
-    Ok(file.context("can't upload the template")?.into_inner().id)
-}
-
 fn provisioner(args: &Push, existing: Option<&Template>) -> String {
     let of_existing = existing.map(|template| template.provisioner.clone());
     let given = args.provisioner.map(|engine| engine.name().to_owned());
@@ -113,18 +101,6 @@ async fn tags(client: &Client, args: &Push, existing: Option<&Template>) -> Resu
         tags = active.job.map(|job| job.tags).unwrap_or_default();
     }
     Ok(tags)
-}
-
-async fn import(
-    client: &Client,
-    version: &TemplateVersion,
-    organization: &Organization,
-    verbose: bool,
-) -> Result<Ended> {
-    progress(&format!("Importing version {}", printable_line(&version.name)));
-    let of = &organization.name;
-    let later = format!("see it with `orgplane provisioner jobs list --org {of}`");
-    job::to_the_end(client, &Job::Import(version.id.clone()), Waiting { what: "the import", later, verbose }).await
 }
 
 /// Makes the imported version a new template's, or the active one of the existing template; the version as it is then.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use hcl::Attribute;
+use hcl::eval::Evaluate as _;
 use orgplane_proto::template::v1::{ListTemplateVersionVariablesRequest, VariableInput};
 use serde_json::{Map, Value};
 
@@ -39,17 +41,35 @@ fn read(file: &Path) -> Result<Vec<VariableInput>> {
             Usage::new(format!("--variables-file: {shown} isn't a JSON object: line {line}, column {column}"))
         })?
     } else {
-        hcl::from_str(&text).map_err(|_| {
-            Usage::new(format!(
-                "--variables-file: {shown} isn't in the format of terraform.tfvars: lines `name = value`"
-            ))
-        })?
+        constants(&text, &shown)?
     };
     let value = |value: Value| match value {
         Value::String(text) => text,
         other => other.to_string(),
     };
     Ok(map.into_iter().map(|(name, v)| VariableInput { name, value: value(v) }).collect())
+}
+
+/// The attributes of a terraform.tfvars, whose values need nothing to be known.
+fn constants(text: &str, shown: &str) -> Result<Map<String, Value>> {
+    let format = || {
+        Usage::new(format!("--variables-file: {shown} isn't in the format of terraform.tfvars: lines `name = value`"))
+    };
+    let body = hcl::parse(text).map_err(|_| format())?;
+    let mut map = Map::new();
+    for structure in body {
+        let Attribute { key, expr } = structure.into_attribute().ok_or_else(format)?;
+        let value = expr.evaluate(&hcl::eval::Context::new()).ok().and_then(|value| serde_json::to_value(value).ok());
+        let value = value.ok_or_else(|| {
+            let name = printable_line(&key);
+            Usage::new(format!(
+                "--variables-file: {shown}: the value of {name} must be a constant: text stands in quotes, and there are no \
+                 variables and functions"
+            ))
+        })?;
+        map.insert(key.to_string(), value);
+    }
+    Ok(map)
 }
 
 /// The variables that a version wants and has no value for.
@@ -77,13 +97,7 @@ pub(super) async fn ask(
     }
     for (name, sensitive) in missing {
         let question = format!("Value of the template variable {}", printable_line(&name));
-        let value =
-            terminal::interruptible(
-                move || {
-                    if sensitive { terminal::ask_hidden(&question) } else { terminal::ask(&question) }
-                },
-            );
-        let value = value.await?;
+        let value = if sensitive { terminal::ask_hidden(question).await? } else { terminal::ask(question).await? };
         values.retain(|other| other.name != name);
         values.push(VariableInput { name, value });
     }
@@ -106,6 +120,27 @@ mod tests {
         let json = dir.path().join("prod.json");
         fs::write(&json, r#"{"on": true}"#).unwrap();
         assert_eq!(given(Vec::new(), Some(&json)).unwrap()[0].value, "true");
+    }
+
+    #[test]
+    fn values_are_constants() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.tfvars");
+        for expression in ["hello", "\"a-${var.secret}\"", "upper(\"secret\")", "[hello]", "{ a = hello }"] {
+            fs::write(&file, format!("fine = 1\nplain = {expression}\n")).unwrap();
+            let error = given(Vec::new(), Some(&file)).unwrap_err();
+            let text = error.to_string();
+            assert!(error.is::<Usage>() && text.contains("plain") && text.contains("constant"), "{expression}: {text}");
+            assert!(!text.contains("secret") && !text.contains("hello"), "{text}");
+        }
+        let values = "text = \"$${kept}\"\nsum = 1 + 2\nmany = { a = [true, null] }\nlong = <<-X\n  a\n  b\n  X\n";
+        fs::write(&file, values).unwrap();
+        let mut values: Vec<_> =
+            given(Vec::new(), Some(&file)).unwrap().into_iter().map(|v| format!("{}={}", v.name, v.value)).collect();
+        values.sort();
+        assert_eq!(values, ["long=a\nb\n", "many={\"a\":[true,null]}", "sum=3", "text=${kept}"]);
+        fs::write(&file, "block { }\n").unwrap();
+        assert!(given(Vec::new(), Some(&file)).unwrap_err().to_string().contains("terraform.tfvars"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) async fn start(args: StartWorkspace) -> Result<()> {
         }
         (WorkspaceStatus::Pending | WorkspaceStatus::Starting, Transition::Start) => {
             progress(&format!("The workspace {shown} is starting already."));
-            finish(&client, latest.clone(), &shown, verbose).await?
+            finish(&client, latest.clone(), waiting(&shown, verbose)).await?
         }
         (WorkspaceStatus::Failed | WorkspaceStatus::Canceled, Transition::Start) => {
             let question = format!("The last start of {shown} didn't succeed. Stop first what it left behind?");
@@ -73,6 +73,7 @@ async fn run(
         let status = WorkspaceStatus::text_of(latest.status);
         bail!("wait for the build that goes on, or cancel it: the workspace {shown} is {status}");
     }
+    let waiting = waiting(&shown, verbose);
     progress(&format!("{doing} the workspace {shown}"));
     let build = if active && !orphan {
         latest.clone()
@@ -87,20 +88,18 @@ async fn run(
         let build = client.workspace_builds().create_workspace_build(request).await;
         build.context("can't queue the build")?.into_inner()
     };
-    let build = finish(client, build, &shown, verbose).await?;
+    let build = finish(client, build, waiting).await?;
     progress(&format!("The workspace {shown} is {done}."));
     Ok(build)
 }
 
+/// How to wait for a build that is about to be queued.
+pub(super) fn waiting(shown: &str, verbose: bool) -> Waiting {
+    Waiting::new("the build", format!("`orgplane logs {shown} --follow` shows it"), verbose)
+}
+
 /// Waits for a build; the build as it is then.
-pub(super) async fn finish(
-    client: &Client,
-    build: WorkspaceBuild,
-    shown: &str,
-    verbose: bool,
-) -> Result<WorkspaceBuild> {
-    let later = format!("`orgplane logs {shown} --follow` shows it");
-    let waiting = Waiting { what: "the build", later, verbose };
+pub(super) async fn finish(client: &Client, build: WorkspaceBuild, waiting: Waiting) -> Result<WorkspaceBuild> {
     job::to_the_end(client, &Job::Build(build.id.clone()), waiting).await?.check()?;
     let request = GetWorkspaceBuildRequest { workspace_build: build.id };
     let build = client.workspace_builds().get_workspace_build(request).await;

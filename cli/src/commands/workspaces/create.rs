@@ -1,8 +1,8 @@
 //! `orgplane create`.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use orgplane_proto::template::v1::{ListTemplatesRequest, Template};
-use orgplane_proto::workspace::v1::{CreateWorkspaceRequest, GetWorkspaceRequest};
+use orgplane_proto::workspace::v1::{CreateWorkspaceRequest, GetWorkspaceByNameRequest, GetWorkspaceRequest};
 
 use crate::args::Create;
 use crate::client::Client;
@@ -19,9 +19,18 @@ pub(crate) async fn run(args: Create) -> Result<()> {
         Some(name) => templates::versions::named(&client, &template, name).await?.id,
         None => String::new(),
     };
+    let request =
+        GetWorkspaceByNameRequest { user: user.clone(), workspace_name: name.clone(), include_deleted: false };
+    if client.workspaces().get_workspace_by_name(request).await.is_ok() {
+        bail!("choose another name: the name {name} is already in use");
+    }
+    let planned = if version.is_empty() { &template.active_version_id } else { &version };
+    super::plan::run(&client, planned, &name, args.wait.verbose).await?;
     let (of, from) = (&template.organization_name, &template.name);
     let question = format!("Create the workspace {name} from the template {from} of {of}?");
     terminal::agree(&args.yes, &question, "not created").await?;
+    let waiting = super::build::waiting(&format!("{user}/{name}"), args.wait.verbose);
+    progress(&format!("Creating the workspace {name}"));
     let request = CreateWorkspaceRequest {
         user,
         template_id: if version.is_empty() { template.id.clone() } else { String::new() },
@@ -34,7 +43,7 @@ pub(crate) async fn run(args: Create) -> Result<()> {
     let shown = format!("{}/{}", workspace.owner_name, workspace.name);
     progress(&format!("Starting the workspace {shown}"));
     let build = workspace.latest_build.context("the server's answer has no build")?;
-    super::build::finish(&client, build, &shown, args.wait.verbose).await?;
+    super::build::finish(&client, build, waiting).await?;
     progress(&format!("The workspace {shown} is running."));
     match args.output.output {
         Format::Table => output::line(&workspace.id),

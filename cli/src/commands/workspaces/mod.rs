@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod create;
 pub(crate) mod list;
 pub(crate) mod logs;
+mod plan;
 pub(crate) mod show;
 
 use anyhow::Result;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use orgplane_proto::json::JsonEnum as _;
-use orgplane_proto::workspace::v1::WorkspaceStatus;
+use orgplane_proto::workspace::v1::{WorkspaceResource, WorkspaceStatus};
 
 use crate::args::ShowWorkspace;
 use crate::client::Client;
@@ -30,15 +30,21 @@ pub(crate) async fn run(args: ShowWorkspace) -> Result<()> {
         ("Built by", build.initiator_name.clone()),
         ("Daemon", job.map(|job| job.worker_name.clone()).unwrap_or_default()),
     ])?;
-    if build.resources.is_empty() {
-        return Ok(());
-    }
-    let rows = build.resources.into_iter().filter(|resource| !resource.hide).map(|resource| {
-        let facts = resource.metadata.into_iter().map(|fact| match fact.sensitive {
-            true => format!("{}=(sensitive)", fact.key),
-            false => format!("{}={}", fact.key, fact.value),
-        });
-        vec![format!("{}.{}", resource.r#type, resource.name), facts.collect::<Vec<_>>().join(" ")]
-    });
-    output::line(&format!("\n{}", output::table(&["resource", "facts"], rows)))
+    resources(build.resources).map_or(Ok(()), |table| output::line(&format!("\n{table}")))
+}
+
+/// A table of resources, if there are any to be seen.
+pub(super) fn resources(resources: Vec<WorkspaceResource>) -> Option<String> {
+    let rows: Vec<_> = resources
+        .into_iter()
+        .filter(|resource| !resource.hide)
+        .map(|resource| {
+            let facts = resource.metadata.into_iter().map(|fact| match fact.sensitive {
+                true => format!("{}=(sensitive)", fact.key),
+                false => format!("{}={}", fact.key, fact.value),
+            });
+            vec![format!("{}.{}", resource.r#type, resource.name), facts.collect::<Vec<_>>().join(" ")]
+        })
+        .collect();
+    (!rows.is_empty()).then(|| output::table(&["resource", "facts"], rows.into_iter()))
 }
