@@ -4,7 +4,7 @@ use orgplane_daemon::EngineKind;
 use orgplane_proto::provisioner::v1::server_message::Message as Say;
 use orgplane_proto::provisioner::v1::{Cancel, Outcome, VariableValue, WorkspaceTransition};
 
-use crate::fake::{Server, Story, eventually, job_dirs};
+use crate::fake::{Server, Story, eventually, job_dirs, refusal};
 use crate::terraform::{SLOW, terraform};
 
 /// Looks for what the other job holds: in environments and arguments of all processes, and where its files are.
@@ -66,4 +66,34 @@ async fn engine_users_find_nothing_of_each_other() {
     let (found, text) = spied("3000000-3000001").await;
     assert!(!found, "{text}");
     assert!(text.contains("I am 300000") && text.contains("Permission denied"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_directory_is_closed_to_the_next_job_of_its_user() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !terraform() {
+        return;
+    }
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can run engines as other users");
+        return;
+    }
+    let mut server = Server::start().await;
+    std::fs::set_permissions(server.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let mut config = server.config(EngineKind::Terraform);
+    config.engine_users = orgplane_daemon::EngineUser::parse("3000000").unwrap();
+    let work = config.work_dir.clone();
+    let (_stop, _daemon) = server.daemon_with(config);
+    let mut peer = server.registered().await;
+    server.refuse_uploads(Some(refusal(tonic::Code::FailedPrecondition, "the file store is full")));
+    let held = "resource \"terraform_data\" \"held\" {\n  input = \"canary-of-a-job\"\n}\n";
+    let story = peer.run(&server.build("terraform", &[("main.tf", held)], WorkspaceTransition::Start, None)).await;
+    assert!(story.result().error.contains("the file store is full"), "{}", story.result().error);
+    server.refuse_uploads(None);
+    let dir = job_dirs(&work).pop().unwrap();
+    let spy = SPY.replace("DIR", dir.to_str().unwrap()).replace("WORK CACHE", "");
+    let story = peer.run(&server.build("terraform", &[("main.tf", &spy)], WorkspaceTransition::Start, None)).await;
+    assert_eq!(story.result().outcome(), Outcome::Succeeded, "{}", story.text());
+    assert!(story.count("I am 3000000") > 0 && story.count("canary-of-a-job") == 0, "{}", story.text());
+    assert!(story.count("Permission denied") > 0, "{}", story.text());
 }

@@ -135,6 +135,46 @@ async fn a_template_cant_send_its_state_elsewhere() {
     }
 }
 
+/// A disk that is too small for the job.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&at).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"]).arg(&at).output();
+        mounted.is_ok_and(|o| o.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_a_full_disk_has_no_room_for_fails() {
+    if !terraform() {
+        return;
+    }
+    let mut server = Server::start().await;
+    let config = server.config(EngineKind::Terraform);
+    let Some(_disk) = SmallDisk::mount(config.work_dir.clone()) else {
+        eprintln!("skipped: no file system can be mounted");
+        return;
+    };
+    let (_stop, _daemon) = server.daemon_with(config);
+    let mut peer = server.registered().await;
+    // The archive fits, and what is in it doesn't any more; then neither does the archive.
+    for size in [3 << 20, 8 << 20] {
+        let large = "x".repeat(size);
+        let story = peer.run(&server.import("terraform", &[("main.tf", ""), ("large", &large)])).await;
+        assert_eq!(story.result().outcome(), Outcome::Failed, "{}", story.text());
+        assert!(story.result().error.contains("--work-dir"), "{}", story.result().error);
+    }
+    assert_eq!(peer.run(&server.import("terraform", &[("main.tf", "")])).await.result().outcome(), Outcome::Succeeded);
+}
+
 /// Prints numbered lines for a while.
 const TALKER: &str = r#"
 resource "terraform_data" "talk" {
