@@ -9,6 +9,7 @@ mod import;
 mod json;
 mod module;
 mod output;
+mod plugins;
 mod resources;
 mod state;
 mod steps;

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::graph::Graph;
 use super::output::Output;
 use super::resources::Show;
-use super::{Binary, EPHEMERAL_FILE, VAR_FILE, state};
+use super::{Binary, EPHEMERAL_FILE, VAR_FILE, plugins, state};
 use crate::engine::{Context, Failure, advice};
 use crate::exec::{self, ExecError};
 use crate::files::{self, create_private, private_file};
@@ -63,7 +63,12 @@ impl<'a> Terraform<'a> {
             args.push("-json");
         }
         let ended = self.run("init", &args, &env, false).await?;
+        let work = self.work.clone();
+        let tidied = tokio::task::spawn_blocking(move || plugins::tidy(&cache, &work)).await;
         drop(lock);
+        if let Ok(Err(error)) = tidied {
+            tracing::debug!(%error, "can't tidy the plugin cache");
+        }
         self.expect_success("init", &ended)?;
         // Whatever the files said: no state is to go where it isn't taken from.
         state::check_backend(&self.work).await.map_err(Failure::job)
