@@ -45,6 +45,11 @@ pub(crate) fn let_through(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o711))
 }
 
+/// Keeps everybody but its owner out of a directory.
+pub(crate) fn close(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
 /// Whether everybody may go through the directory and all above it; else the first that is closed.
 pub(crate) fn closed_to_others(path: &Path) -> Option<&Path> {
     let closed = |dir: &&Path| !fs::metadata(dir).is_ok_and(|about| about.mode() & 0o001 != 0);

@@ -14,10 +14,11 @@ use orgplane_proto::provisioner::v1::{
 
 use prost::Message as _;
 
+use super::advice;
 use super::cache::Cache;
 use super::users::{Lent, Users};
 use super::{Failure, Host};
-use crate::files::write_private;
+use crate::files::{close, write_private};
 use crate::job::logs::{Line, Log};
 use crate::job::phase::Cause;
 use crate::job::{Job, Stop};
@@ -137,7 +138,7 @@ impl Context {
     pub(crate) async fn fetch_archive(&self) -> Result<PathBuf, Failure> {
         let path = self.job.dir.join("archive.tar");
         let Some(reference) = &self.job.assign.archive else {
-            return Err(Failure::Infrastructure("the assignment names no archive".to_owned()));
+            return Err(Failure::job("the assignment names no archive"));
         };
         let cache = Cache::new(&self.host.cache_dir);
         let (from, wanted, to) = (cache.clone(), reference.clone(), path.clone());
@@ -152,8 +153,10 @@ impl Context {
     }
 
     pub(crate) async fn fetch(&self, reference: &Reference, path: &Path) -> Result<(), Failure> {
-        let fetched = self.or_stop(self.link.download(&self.job, reference, path)).await?;
-        fetched.map_err(|e| Failure::Infrastructure(format!("download failed: {e}")))
+        let Err(error) = self.or_stop(self.link.download(&self.job, reference, path)).await? else { return Ok(()) };
+        let error = advice::added(format!("the job's files can't be fetched: {error}"));
+        self.say(LogLevel::Error, error.clone()).await;
+        Err(Failure::job(error))
     }
 
     /// Asks for the permit to change things, and returns when it is given.
@@ -216,5 +219,18 @@ impl Context {
         self.job.checkpoint(state.clone());
         self.ledger(|l| l.state = Some(state));
         Ok(())
+    }
+}
+
+impl Drop for Context {
+    /// The engine's user is another job's next: what is left of this one is none of its business.
+    fn drop(&mut self) {
+        let dir = &self.job.dir;
+        match close(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(directory = %dir.display(), %error, "can't close a job's directory to others");
+            }
+            _ => {}
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Engines run jobs. What they need from the rest of the daemon is in [`Context`].
 
+pub(crate) mod advice;
 mod cache;
 mod context;
 mod echo;
@@ -78,7 +79,8 @@ impl Host {
 /// Why an engine ended without a result.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Something of the daemon's own is broken, and the work had not begun: the job is given back.
+    /// Something about this daemon that passes, before the work had begun: the job is given back. Whatever doesn't pass
+    /// fails the job, or it would come back for ever, before all others.
     Infrastructure(String),
     /// The job failed.
     Job {

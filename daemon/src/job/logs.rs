@@ -1,6 +1,7 @@
 //! From what an engine says to numbered log lines: sensitive values masked, long lines split, the output cap applied.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -90,6 +91,53 @@ fn split(text: &str, max: usize) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Shapes what is said and puts it into the spool. Counts what the spool didn't take.
+#[derive(Debug)]
+struct Writer {
+    shaper: Shaper,
+    missing: u64,
+    /// Why, the last time.
+    cause: String,
+}
+
+impl Writer {
+    fn new(limit: u64) -> Self {
+        Self { shaper: Shaper::new(limit), missing: 0, cause: String::new() }
+    }
+
+    /// What is said about lines that are missing, at the place where they are.
+    fn notice(&self, next: Option<&LogEntry>) -> Option<LogEntry> {
+        (self.missing > 0).then(|| LogEntry {
+            time: Some(SystemTime::now().into()),
+            source: LogSource::ProvisionerDaemon.into(),
+            level: LogLevel::Warn.into(),
+            stage: next.map(|entry| entry.stage.clone()).unwrap_or_default(),
+            output: format!("{} lines are missing: {}", self.missing, self.cause),
+        })
+    }
+
+    /// Writes a batch; tried twice, then it is missing. Returns whether there is something to send.
+    fn write(&mut self, mut entries: Vec<LogEntry>, append: impl Fn(&[LogEntry], bool) -> io::Result<()>) -> bool {
+        let lines = entries.len();
+        if let Some(notice) = self.notice(entries.first()) {
+            entries.insert(0, notice);
+        }
+        if entries.is_empty() {
+            return false;
+        }
+        let overflowed = self.shaper.overflowed;
+        match append(&entries, overflowed).or_else(|_| append(&entries, overflowed)) {
+            Ok(()) => self.missing = 0,
+            Err(error) => {
+                tracing::error!(%error, lines, "can't write a job's log; lines are lost");
+                self.missing += lines as u64;
+                self.cause = error.to_string();
+            }
+        }
+        true
+    }
+}
+
 enum Command {
     Line(Line),
     Mask(Vec<String>),
@@ -106,17 +154,17 @@ impl Log {
     pub(crate) fn start(spool: Arc<Spool>, limit: u64, wake: Arc<Notify>) -> Self {
         let (sender, mut receiver) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
-            let mut shaper = Shaper::new(limit);
+            let mut writer = Writer::new(limit);
             let mut commands = Vec::new();
             while receiver.recv_many(&mut commands, QUEUE).await > 0 {
                 let (spool, wake, batch) = (Arc::clone(&spool), Arc::clone(&wake), std::mem::take(&mut commands));
                 // A thread for as long as the disk takes, not for as long as the job.
                 let written = tokio::task::spawn_blocking(move || {
-                    write_batch(&mut shaper, &spool, &wake, batch.into_iter());
-                    shaper
+                    write_batch(&mut writer, &spool, &wake, batch.into_iter());
+                    writer
                 });
                 match written.await {
-                    Ok(back) => shaper = back,
+                    Ok(back) => writer = back,
                     Err(error) => return tracing::error!(%error, "a job's log writer failed; lines are lost"),
                 }
             }
@@ -152,23 +200,20 @@ impl Log {
     }
 }
 
-fn write_batch(shaper: &mut Shaper, spool: &Spool, wake: &Notify, commands: impl Iterator<Item = Command>) {
+fn write_batch(writer: &mut Writer, spool: &Spool, wake: &Notify, commands: impl Iterator<Item = Command>) {
     let mut entries = Vec::new();
     let mut waiting = Vec::new();
     for command in commands {
         match command {
-            Command::Line(line) => shaper.shape(line, &mut entries),
-            Command::Mask(values) => shaper.masker.add(&values),
+            Command::Line(line) => writer.shaper.shape(line, &mut entries),
+            Command::Mask(values) => writer.shaper.masker.add(&values),
             Command::Flush(done) => waiting.push(done),
             Command::Masked(text, reply) => {
-                let _ = reply.send(shaper.masker.text(&text));
+                let _ = reply.send(writer.shaper.masker.text(&text));
             }
         }
     }
-    if !entries.is_empty() {
-        if let Err(error) = spool.append(&entries, shaper.overflowed) {
-            tracing::error!(%error, lines = entries.len(), "can't write a job's log; lines are lost");
-        }
+    if writer.write(entries, |entries, overflowed| spool.append(entries, overflowed)) {
         wake.notify_one();
     }
     for done in waiting {
@@ -178,6 +223,8 @@ fn write_batch(shaper: &mut Shaper, spool: &Spool, wake: &Notify, commands: impl
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use super::*;
 
     fn line(output: &str) -> Line {
@@ -213,6 +260,33 @@ mod tests {
         let text = format!("{}hunter22\nhunter22", "x".repeat(MAX_OUTPUT - 4));
         let said = shaped(&mut shaper, &text).concat();
         assert!(said.ends_with("x(sensitive value)(sensitive value)"), "{}", &said[MAX_OUTPUT - 10..]);
+    }
+
+    #[test]
+    fn lines_that_cant_be_written_are_counted_where_they_are_missing() {
+        let mut writer = Writer::new(1 << 20);
+        let (written, left) = (RefCell::new(Vec::new()), Cell::new(0));
+        let mut say = |output: &str, failures: u32| {
+            left.set(failures);
+            let entry = LogEntry { output: output.to_owned(), ..LogEntry::default() };
+            writer.write(vec![entry], |entries, _| {
+                if left.get() > 0 {
+                    left.set(left.get() - 1);
+                    return Err(io::Error::from_raw_os_error(nix::errno::Errno::ENOSPC as i32));
+                }
+                written.borrow_mut().extend(entries.iter().map(|e| e.output.clone()));
+                Ok(())
+            });
+        };
+        say("one", 0);
+        say("retried", 1);
+        say("lost", 2);
+        say("lost too", 2);
+        say("four", 0);
+        say("five", 0);
+        let written = written.into_inner();
+        assert!(written[2].starts_with("2 lines are missing: No space left"), "{written:?}");
+        assert_eq!([&written[..2], &written[3..]].concat(), ["one", "retried", "four", "five"]);
     }
 
     #[test]

@@ -45,6 +45,7 @@ struct Place {
 pub(crate) struct Batch {
     pub(crate) first: i64,
     pub(crate) overflowed: bool,
+    pub(crate) lines: usize,
     start: u64,
     end: u64,
 }
@@ -117,7 +118,7 @@ impl Spool {
         index.sent += i64::try_from(lines).unwrap_or(0);
         let end = index.lines.get(skip + lines).map_or(index.end, |p| p.start);
         let whole = skip + lines == index.lines.len();
-        Some(Batch { first, overflowed: index.overflowed && whole, start, end })
+        Some(Batch { first, overflowed: index.overflowed && whole, lines, start, end })
     }
 
     /// The lines of a batch; blocks on the file.
@@ -129,6 +130,9 @@ impl Spool {
         let mut entries = Vec::new();
         while !rest.is_empty() {
             entries.push(LogEntry::decode_length_delimited(&mut rest).map_err(std::io::Error::other)?);
+        }
+        if entries.len() != batch.lines {
+            return Err(std::io::Error::other("other lines are there than were written"));
         }
         Ok(entries)
     }

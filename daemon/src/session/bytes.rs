@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::connect::Client;
+use super::connect::{Client, is_ours};
 use crate::files::private_file;
 use crate::job::Job;
 
@@ -75,7 +75,11 @@ impl From<Status> for Attempt {
             | Code::FailedPrecondition
             | Code::Aborted
             | Code::OutOfRange
-            | Code::Unauthenticated => Self::Failed(BytesError::Refused(status.message().to_owned())),
+            | Code::Unauthenticated
+                if is_ours(&status) =>
+            {
+                Self::Failed(BytesError::Refused(status.message().to_owned()))
+            }
             _ => Self::Again(status),
         }
     }
@@ -88,7 +92,7 @@ impl From<std::io::Error> for Attempt {
 }
 
 /// How often a transfer is tried: without end while the server can't be reached, for that is the lease's to end; for a
-/// while when it answers that it can't.
+/// while when it answers that it can't, or what stands in front of it refuses.
 struct Tries {
     wait: Duration,
     failing_since: Option<Instant>,

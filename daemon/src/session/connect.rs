@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use orgplane_client::{Remote, Transport, causes};
+use orgplane_proto::ERROR_DOMAIN;
 use orgplane_proto::provisioner::v1::provisioner_daemon_service_client::ProvisionerDaemonServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
 
 use crate::config::Secret;
 use crate::{Config, Error};
@@ -81,10 +83,20 @@ impl Connector {
     }
 }
 
-/// What a status means that ended, or prevented, a stream: `Ok` is a cause that may pass.
+/// Whether the server said it; what stands in front of it, and other programs, don't put our name to it.
+pub(super) fn is_ours(status: &Status) -> bool {
+    status.get_details_error_info().is_some_and(|info| info.domain == ERROR_DOMAIN)
+}
+
+/// What a status means that ended, or prevented, a stream: `Ok` is a cause that may pass. Only the server itself can end
+/// a daemon, and with it the jobs that it runs.
 pub(crate) fn judge(status: &Status, registered: bool, config: &Config) -> Result<String, Error> {
     let said = if status.message().is_empty() { status.code().description() } else { status.message() };
     match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied | Code::NotFound if !is_ours(status) => {
+            Ok(format!("what stands in front of the server refuses the call: {said}"))
+        }
+        Code::FailedPrecondition | Code::InvalidArgument if !is_ours(status) => Ok(said.to_owned()),
         Code::Unauthenticated => Err(Error::KeyRejected(said.to_owned())),
         Code::PermissionDenied | Code::NotFound | Code::FailedPrecondition if !registered => {
             Err(match &config.organization {
@@ -102,16 +114,35 @@ pub(crate) fn judge(status: &Status, registered: bool, config: &Config) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
     use super::*;
 
     #[test]
     fn only_the_server_itself_can_reject_the_key() {
         let config = Config::new("http://127.0.0.1:1", Secret::new("k")).unwrap();
-        let server = Status::unauthenticated("the key was deleted");
-        let error = judge(&server, true, &config).unwrap_err();
+        let by = |domain: &str, code: Code, text: &str| {
+            let details = ErrorDetails::with_error_info("REASON", domain, HashMap::new());
+            Status::with_error_details(code, text, details)
+        };
+        let error = judge(&by(ERROR_DOMAIN, Code::Unauthenticated, "the key was deleted"), true, &config).unwrap_err();
         assert!(matches!(&error, Error::KeyRejected(why) if why == "the key was deleted"), "{error}");
         assert!(judge(&Status::unavailable("later"), false, &config).is_ok());
-        assert!(judge(&Status::invalid_argument("too old"), false, &config).is_err());
+        let codes = [
+            Code::Unauthenticated,
+            Code::PermissionDenied,
+            Code::NotFound,
+            Code::FailedPrecondition,
+            Code::InvalidArgument,
+        ];
+        for code in codes {
+            assert!(judge(&by(ERROR_DOMAIN, code, "no"), false, &config).is_err(), "{code:?}");
+            for stranger in [Status::new(code, "no"), by("envoy", code, "no")] {
+                assert!(judge(&stranger, false, &config).unwrap().contains("no"), "{code:?}");
+            }
+        }
     }
 
     #[test]

@@ -4,25 +4,30 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use orgplane_proto::provisioner::v1::daemon_message::Message;
-use orgplane_proto::provisioner::v1::{Assign, HeldJob, Registered, RejectReason, Rejected};
+use orgplane_proto::provisioner::v1::{
+    Accepted, Assign, HeldJob, Outcome, Registered, RejectReason, Result as JobResult,
+};
 use prost::Message as _;
 use uuid::Uuid;
 
 use super::Session;
 use super::bytes::Link;
+use crate::Vitals;
+use crate::engine::advice;
 use crate::files::write_private;
 use crate::job::phase::Cause;
 use crate::job::spool::{Batch, Spool};
 use crate::job::{Job, Stop, rejection, runner};
 
-/// Refusals that wait to be sent; a server that sends assignments faster than it reads refusals gets fewer of them.
-const MAX_REFUSALS: usize = 64;
+/// Answers that wait to be sent; a server that sends assignments faster than it reads answers gets fewer of them.
+const MAX_UNTAKEN: usize = 64;
 
 /// All jobs that the server has not been told the end of.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     by_lease: BTreeMap<String, Arc<Job>>,
-    refused: VecDeque<Rejected>,
+    /// What is said of jobs that weren't begun.
+    untaken: VecDeque<Message>,
     /// The lease whose logs were sent last: the others' turn comes first.
     turn: String,
 }
@@ -42,8 +47,8 @@ impl Jobs {
     }
 
     /// Takes over what the server says about the held jobs.
-    pub(super) fn resume(&mut self, registered: &Registered, credit: u64) {
-        self.refused.clear();
+    pub(super) fn resume(&mut self, registered: &Registered, credit: u64, vitals: &Vitals) {
+        self.untaken.clear();
         for (lease, job) in &self.by_lease {
             if job.is_lost() {
                 job.abandon();
@@ -54,7 +59,7 @@ impl Jobs {
                 continue;
             }
             let reason = registered.lost.iter().find(|l| l.lease_id == *lease).map(|l| l.reason.as_str());
-            lose(job, reason.unwrap_or("the server doesn't know it any more"));
+            lose(job, reason.unwrap_or("the server doesn't know it any more"), vitals);
             // This session holds no such lease: whatever is said of it would end the stream.
             job.abandon();
         }
@@ -62,12 +67,16 @@ impl Jobs {
 
     /// Starts a job or gives it back.
     pub(super) fn assign(&mut self, session: &Session, assign: Assign, draining: bool, credit: u64) {
-        let mut refuse = |reason, detail: String| {
+        let mut answer = |detail: &str, messages: &mut dyn Iterator<Item = Message>| {
             session.config.vitals.assigned(false);
             tracing::info!(job = %assign.job_id, detail, "job refused");
-            if self.refused.len() < MAX_REFUSALS {
-                self.refused.push_back(rejection(&assign, reason, detail));
+            if self.untaken.len() < MAX_UNTAKEN {
+                self.untaken.extend(messages);
             }
+        };
+        let mut refuse = |reason, detail: String| {
+            let rejected = rejection(&assign, reason, detail.clone());
+            answer(&detail, &mut std::iter::once(Message::Rejected(rejected)));
         };
         if self.by_lease.contains_key(&assign.lease_id) {
             return;
@@ -81,7 +90,8 @@ impl Jobs {
         }
         let job = match prepare(session, &assign, credit) {
             Ok(job) => job,
-            Err(error) => return refuse(RejectReason::Infrastructure, error),
+            // Given back, it would come again for ever, before all others.
+            Err(error) => return answer(&error, &mut failure(&assign, &error).into_iter()),
         };
         session.config.vitals.assigned(true);
         tracing::info!(job = %assign.job_id, attempt = assign.attempt, engine = assign.engine, "job assigned");
@@ -97,8 +107,8 @@ impl Jobs {
         }
     }
 
-    pub(super) fn lose(&self, lease: &str, reason: &str) {
-        self.with(lease, |job| lose(job, reason));
+    pub(super) fn lose(&self, lease: &str, reason: &str, vitals: &Vitals) {
+        self.with(lease, |job| lose(job, reason, vitals));
     }
 
     /// The result is stored: nothing of the job is needed any more.
@@ -140,8 +150,8 @@ impl Jobs {
     }
 
     pub(super) fn next_message(&mut self) -> Option<Message> {
-        if let Some(refused) = self.refused.pop_front() {
-            return Some(Message::Rejected(refused));
+        if let Some(message) = self.untaken.pop_front() {
+            return Some(message);
         }
         self.by_lease.values().find_map(|job| job.next_message())
     }
@@ -158,7 +168,11 @@ impl Jobs {
     }
 }
 
-fn lose(job: &Job, reason: &str) {
+fn lose(job: &Job, reason: &str, vitals: &Vitals) {
+    if job.is_lost() {
+        return;
+    }
+    vitals.lost();
     tracing::warn!(job = %job.assign.job_id, reason, "job lost");
     job.stop(Stop { cause: Cause::LeaseLost, reason: reason.to_owned(), grace: None });
 }
@@ -171,7 +185,22 @@ fn prepare(session: &Session, assign: &Assign, credit: u64) -> Result<Arc<Job>, 
         let spool = Arc::new(Spool::create(&dir.join("logs"), assign.next_log_number, credit)?);
         Ok(Arc::new(Job::new(assign.clone(), dir, spool, Arc::clone(&session.wake))))
     };
-    prepared().map_err(|e| format!("can't make the job's directory: {e}"))
+    prepared().map_err(|e| advice::added(format!("the provisioner daemon can't make the job's directory: {e}")))
+}
+
+/// The end of a job that couldn't be begun.
+fn failure(assign: &Assign, error: &str) -> [Message; 2] {
+    let (job_id, lease_id) = (assign.job_id.clone(), assign.lease_id.clone());
+    let accepted = Accepted { job_id: job_id.clone(), lease_id: lease_id.clone() };
+    let result = JobResult {
+        job_id,
+        lease_id,
+        outcome: Outcome::Failed.into(),
+        error: error.to_owned(),
+        last_log_number: assign.next_log_number.max(1) - 1,
+        ..JobResult::default()
+    };
+    [Message::Accepted(accepted), Message::Result(result)]
 }
 
 /// Removes the job's directory, which may be large.

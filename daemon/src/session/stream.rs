@@ -1,12 +1,13 @@
 //! One stream: from Register to its end.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use orgplane_proto::PROTOCOL_VERSION;
 use orgplane_proto::provisioner::v1::daemon_message::Message;
 use orgplane_proto::provisioner::v1::server_message::Message as Said;
 use orgplane_proto::provisioner::v1::{
-    DaemonMessage, Draining, GoAwayReason, Heartbeat, Logs, Register, Registered, ServerMessage,
+    DaemonMessage, Draining, GoAwayReason, Heartbeat, LogEntry, LogLevel, LogSource, Logs, Register, Registered,
+    ServerMessage,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -140,6 +141,17 @@ fn duration(wire: Option<&prost_types::Duration>, default: Duration) -> Duration
     wire.and_then(|d| Duration::try_from(*d).ok()).filter(|d| !d.is_zero()).unwrap_or(default)
 }
 
+/// In place of a line that can't be read back: without it the job's end would wait for the line for ever.
+fn unreadable() -> LogEntry {
+    LogEntry {
+        time: Some(SystemTime::now().into()),
+        source: LogSource::ProvisionerDaemon.into(),
+        level: LogLevel::Warn.into(),
+        stage: String::new(),
+        output: "(this line is lost: the provisioner daemon can't read it back from its disk)".to_owned(),
+    }
+}
+
 impl Stream<'_> {
     fn begin(&mut self, registered: &Registered, client: Client) {
         let lease = duration(registered.lease.as_ref(), Duration::from_secs(90));
@@ -150,7 +162,7 @@ impl Stream<'_> {
             apply_lease: duration(registered.apply_lease.as_ref(), Duration::from_secs(15 * 60)),
             log_limit,
         });
-        self.jobs.resume(registered, self.credit);
+        self.jobs.resume(registered, self.credit, &self.session.config.vitals);
         self.session.way.send_replace(Way::Open(Box::new(client)));
     }
 
@@ -233,21 +245,19 @@ impl Stream<'_> {
         }
         let (job, batch) = self.jobs.next_logs()?;
         let spool = job.spool.clone();
-        let (first_number, overflowed) = (batch.first, batch.overflowed);
+        let (first_number, overflowed, lines) = (batch.first, batch.overflowed, batch.lines);
         let read = tokio::task::spawn_blocking(move || spool.read(&batch)).await;
-        match read.map_err(std::io::Error::other).and_then(|entries| entries) {
-            Ok(entries) => Some(Message::Logs(Logs {
-                job_id: job.assign.job_id.clone(),
-                lease_id: job.assign.lease_id.clone(),
-                first_number,
-                entries,
-                overflowed,
-            })),
-            Err(error) => {
-                tracing::error!(job = %job.assign.job_id, %error, "a job's log can't be read back");
-                None
-            }
-        }
+        let entries = read.map_err(std::io::Error::other).and_then(|entries| entries).unwrap_or_else(|error| {
+            tracing::error!(job = %job.assign.job_id, %error, lines, "a job's log can't be read back");
+            vec![unreadable(); lines]
+        });
+        Some(Message::Logs(Logs {
+            job_id: job.assign.job_id.clone(),
+            lease_id: job.assign.lease_id.clone(),
+            first_number,
+            entries,
+            overflowed,
+        }))
     }
 
     fn heartbeat(&self) -> Heartbeat {
@@ -286,10 +296,7 @@ impl Stream<'_> {
                 tracing::info!(job = %cancel.job_id, reason = cancel.reason, "job canceled");
                 job.cancel(&cancel);
             }),
-            Said::LeaseLost(lost) => {
-                self.session.config.vitals.lost();
-                self.jobs.lose(&lost.lease_id, &lost.reason);
-            }
+            Said::LeaseLost(lost) => self.jobs.lose(&lost.lease_id, &lost.reason, &self.session.config.vitals),
             Said::GoAway(away) => {
                 let cause = match away.reason() {
                     GoAwayReason::KeyRevoked => {

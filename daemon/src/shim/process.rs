@@ -24,7 +24,8 @@ use crate::files::private_file;
 /// How long a dead engine's children may keep its pipes open.
 const LINGER: Duration = Duration::from_secs(2);
 const ORPHAN_POLL: Duration = Duration::from_millis(5);
-const FOREVER: Duration = Duration::from_secs(24 * 3600);
+/// A longer one would go past what the clock can count.
+const LONGEST_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 enum Event {
     Interrupt(Duration),
@@ -107,29 +108,38 @@ pub(super) fn run(dir: &Path, step: &Step) -> io::Result<Exit> {
 fn supervise(events: &mpsc::Receiver<Event>, group: Pid) {
     let (mut exited, mut interrupted, mut killed) = (false, false, false);
     let mut open_pipes = 2;
-    let mut deadline = Instant::now() + FOREVER;
+    // None while the engine runs and nobody wants it to end.
+    let mut deadline: Option<Instant> = None;
     while !exited || open_pipes > 0 {
-        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match next(events, deadline) {
             Ok(Event::Interrupt(grace)) => {
                 if !interrupted && !exited {
                     let _ = killpg(group, Signal::SIGINT);
                 }
                 interrupted = true;
-                deadline = deadline.min(Instant::now() + grace);
+                let end = Instant::now() + grace;
+                deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
             }
             Ok(Event::Exited) => {
                 exited = true;
-                deadline = Instant::now() + LINGER;
+                deadline = Some(Instant::now() + LINGER);
             }
             Ok(Event::Drained) => open_pipes -= 1,
             Err(RecvTimeoutError::Timeout) if killed && exited => break,
             Err(RecvTimeoutError::Timeout) => {
                 let _ = killpg(group, Signal::SIGKILL);
                 killed = true;
-                deadline = Instant::now() + LINGER;
+                deadline = Some(Instant::now() + LINGER);
             }
             Err(RecvTimeoutError::Disconnected) => break,
         }
+    }
+}
+
+fn next(events: &mpsc::Receiver<Event>, deadline: Option<Instant>) -> Result<Event, RecvTimeoutError> {
+    match deadline {
+        Some(deadline) => events.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
     }
 }
 
@@ -186,7 +196,7 @@ fn read_control(control: File, events: &SyncSender<Event>) {
     for line in BufReader::new(control).lines().map_while(Result::ok) {
         let grace = line.strip_prefix("interrupt ").and_then(|ms| ms.trim().parse().ok());
         if let Some(ms) = grace
-            && events.send(Event::Interrupt(Duration::from_millis(ms).min(FOREVER))).is_err()
+            && events.send(Event::Interrupt(Duration::from_millis(ms).min(LONGEST_GRACE))).is_err()
         {
             return;
         }

@@ -1,6 +1,6 @@
 //! A server that does what a test tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orgplane_daemon::{Config, EngineKind, Error, Secret, ShimCommand, Stop};
+use orgplane_proto::ERROR_DOMAIN;
 use orgplane_proto::provisioner::v1::daemon_message::Message;
 use orgplane_proto::provisioner::v1::provisioner_daemon_service_server::{
     ProvisionerDaemonService, ProvisionerDaemonServiceServer,
@@ -25,7 +26,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 pub(crate) const KEY: &str = "orgp_test";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -34,6 +36,11 @@ type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// What uploads are answered with instead of being stored.
 type Refusal = Arc<Mutex<Option<Status>>>;
 type Blobs = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
+/// As the server itself says no.
+pub(crate) fn refusal(code: Code, text: &str) -> Status {
+    Status::with_error_details(code, text, ErrorDetails::with_error_info("REASON", ERROR_DOMAIN, HashMap::new()))
+}
 
 /// One stream of a daemon, seen from the server.
 pub(crate) struct Peer {
@@ -70,7 +77,7 @@ impl ProvisionerDaemonService for Service {
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let key = request.metadata().get("authorization").and_then(|v| v.to_str().ok());
         if key != Some(&format!("Bearer {KEY}")) {
-            return Err(Status::unauthenticated("the key is unknown"));
+            return Err(refusal(Code::Unauthenticated, "the key is unknown"));
         }
         let mut inbound = request.into_inner();
         let (to, outbound) = mpsc::channel(64);
@@ -97,7 +104,7 @@ impl ProvisionerDaemonService for Service {
     async fn download(&self, request: Request<DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
         let sha256 = request.into_inner().reference.unwrap_or_default().sha256;
         let bytes =
-            self.blobs.lock().unwrap().get(&sha256).cloned().ok_or_else(|| Status::not_found("no such bytes"))?;
+            self.blobs.lock().unwrap().get(&sha256).cloned().ok_or_else(|| refusal(Code::NotFound, "no such bytes"))?;
         let chunks: Vec<_> = bytes.chunks(1000).map(|c| Ok(DownloadResponse { data: c.to_vec() })).collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
     }
@@ -151,9 +158,9 @@ impl Server {
         Self { url, dir: tempfile::tempdir().unwrap(), blobs, refusal, peers }
     }
 
-    /// Refuses all uploads from now on.
-    pub(crate) fn refuse_uploads(&self, status: Status) {
-        *self.refusal.lock().unwrap() = Some(status);
+    /// Refuses all uploads from now on, or none any more.
+    pub(crate) fn refuse_uploads(&self, status: Option<Status>) {
+        *self.refusal.lock().unwrap() = status;
     }
 
     pub(crate) fn config(&self, engine: EngineKind) -> Config {

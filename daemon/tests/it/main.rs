@@ -4,10 +4,12 @@
 
 mod echo;
 mod fake;
+mod isolation;
 mod privacy;
 mod session;
 mod shim;
 mod terraform;
+mod variables;
 
 /// Not a test: the shim's program. The daemon under test starts this file again with this test's name and the step's
 /// directory as the last argument.

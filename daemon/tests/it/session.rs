@@ -9,6 +9,7 @@ use orgplane_proto::provisioner::v1::{
     Cancel, GoAway, GoAwayReason, JobErrorCode, LeaseLost, LostJob, Outcome, Registered, RejectReason, ResumedJob,
     Verdict, WorkspaceTransition,
 };
+use prometheus_client::registry::Registry;
 use tokio::io::AsyncWriteExt as _;
 use tonic::Status;
 
@@ -90,7 +91,9 @@ async fn a_job_survives_its_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_job_is_stopped_and_its_slot_free() {
     let mut server = Server::start().await;
-    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let config = server.config(EngineKind::Echo);
+    let vitals = config.vitals.clone();
+    let (_stop, _daemon) = server.daemon_with(config);
     let mut peer = server.registered().await;
     let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
     peer.say(Say::Assign(job.clone())).await;
@@ -104,13 +107,20 @@ async fn a_lost_job_is_stopped_and_its_slot_free() {
     let next = server.build("echo", &[], WorkspaceTransition::Start, None);
     assert_eq!(peer.run(&next).await.result().outcome(), Outcome::Succeeded);
 
-    // The same on a living stream.
+    // The same on a living stream, whose server says it more than once.
     let job = server.build("echo", &[("echo.json", ENDLESS)], WorkspaceTransition::Start, None);
     peer.say(Say::Assign(job.clone())).await;
     peer.follow(&job, &mut Story::default(), |s| !s.logs.is_empty()).await;
-    let (job_id, lease_id) = (job.job_id, job.lease_id);
-    peer.say(Say::LeaseLost(LeaseLost { job_id, lease_id, reason: "reaped".to_owned() })).await;
+    for _ in 0..3 {
+        let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
+        peer.say(Say::LeaseLost(LeaseLost { job_id, lease_id, reason: "reaped".to_owned() })).await;
+    }
     eventually("the job's directory is removed", || job_dirs(&work).is_empty()).await;
+    let mut registry = Registry::default();
+    vitals.register(&mut registry);
+    let mut shown = String::new();
+    prometheus_client::encoding::text::encode(&mut shown, &registry).unwrap();
+    assert!(shown.contains("\njobs_lost_total 2\n"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,22 +141,85 @@ async fn a_full_daemon_gives_jobs_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_archive_that_cant_be_fetched_costs_no_attempt() {
+async fn a_job_that_cant_be_prepared_fails_and_the_next_one_runs() {
     let mut server = Server::start().await;
     let (_stop, _daemon) = server.daemon(EngineKind::Echo);
     let mut peer = server.registered().await;
-    let mut job = server.build("echo", &[], WorkspaceTransition::Start, None);
-    job.archive.as_mut().unwrap().sha256 = "00".to_owned();
+    let build = |server: &Server| server.build("echo", &[], WorkspaceTransition::Start, None);
+    let mut refused = build(&server);
+    refused.archive.as_mut().unwrap().sha256 = "00".to_owned();
+    let mut corrupt = build(&server);
+    corrupt.archive.as_mut().unwrap().size += 1;
+    for (job, word) in [(refused, "no such bytes"), (corrupt, "not those that were asked for")] {
+        let story = peer.run(&job).await;
+        assert_eq!(story.result().outcome(), Outcome::Failed);
+        assert!(story.result().error.contains(word) && story.count(word) == 1, "{:?}", story.result());
+    }
+    let jobs = server.dir.path().join("work/jobs");
+    eventually("the directories are removed", || std::fs::remove_dir(&jobs).is_ok()).await;
+    std::fs::write(&jobs, "in the way").unwrap();
+    let mut job = build(&server);
+    job.next_log_number = 7;
     peer.say(Say::Assign(job)).await;
-    let rejected = loop {
+    let result = loop {
         match peer.hear().await {
-            Some(Message::Rejected(rejected)) => break rejected,
-            Some(Message::Heartbeat(_)) => {}
+            Some(Message::Result(result)) => break result,
+            Some(Message::Accepted(_) | Message::Heartbeat(_)) => {}
             other => panic!("unexpected: {other:?}"),
         }
     };
-    assert_eq!(rejected.reason(), RejectReason::Infrastructure);
-    assert!(rejected.detail.contains("no such bytes"), "{}", rejected.detail);
+    assert_eq!((result.outcome(), result.last_log_number), (Outcome::Failed, 6));
+    assert!(result.error.contains("can't make the job's directory"), "{}", result.error);
+    std::fs::remove_file(&jobs).unwrap();
+    assert_eq!(peer.run(&build(&server)).await.result().outcome(), Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_front_of_the_server_cant_end_a_daemon() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    for status in [Status::unauthenticated("oidc"), Status::permission_denied("rbac"), Status::not_found("no route")] {
+        server.peer().await.end(status).await;
+    }
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", SLOW)], WorkspaceTransition::Start, None);
+    let mut story = Story::default();
+    peer.say(Say::Assign(job.clone())).await;
+    peer.follow(&job, &mut story, |s| s.logs.len() >= 5).await;
+    peer.end(Status::unauthenticated("oidc")).await;
+    let mut peer = server.peer().await;
+    let next_log_number = story.logs.len() as i64 + 1;
+    let resumed = ResumedJob { job_id: job.job_id.clone(), lease_id: job.lease_id.clone(), next_log_number };
+    peer.say(Say::Registered(Registered { resumed: vec![resumed], ..terms() })).await;
+    peer.follow(&job, &mut story, |_| false).await;
+    assert_eq!(story.result().outcome(), Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cant_be_read_back_doesnt_hold_its_job() {
+    let mut server = Server::start().await;
+    let (_stop, _daemon) = server.daemon(EngineKind::Echo);
+    let mut peer = server.registered().await;
+    let job = server.build("echo", &[("echo.json", SLOW)], WorkspaceTransition::Start, None);
+    peer.say(Say::Assign(job.clone())).await;
+    while !matches!(peer.hear().await.unwrap(), Message::Logs(_)) {}
+    let [dir] = &job_dirs(&server.dir.path().join("work"))[..] else { panic!("one job") };
+    std::fs::File::options().write(true).open(dir.join("logs")).unwrap().set_len(0).unwrap();
+    drop(peer);
+    // What it sent on the other stream is to be sent again.
+    let mut peer = server.peer().await;
+    let resumed = ResumedJob { job_id: job.job_id.clone(), lease_id: job.lease_id.clone(), next_log_number: 1 };
+    peer.say(Say::Registered(Registered { resumed: vec![resumed], ..terms() })).await;
+    let mut story = Story::default();
+    peer.follow(&job, &mut story, |_| false).await;
+    assert_eq!(story.result().outcome(), Outcome::Succeeded);
+    assert!(story.count("this line is lost") > 0 && story.count("tick") > 0, "{}", story.text());
+    assert_eq!(
+        story.count("this line is lost") + story.count("tick"),
+        story.logs.len() - story.count("\n"),
+        "{}",
+        story.text()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

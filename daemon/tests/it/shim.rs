@@ -10,7 +10,7 @@ use orgplane_proto::provisioner::v1::server_message::Message as Say;
 use orgplane_proto::provisioner::v1::{Cancel, LogLevel, Outcome, WorkspaceTransition};
 use tokio::time::Instant;
 
-use crate::fake::{Server, Story};
+use crate::fake::{Server, Story, refusal};
 
 /// Answers as Terraform does until it is to plan; then does `plan`.
 fn config(server: &Server, plan: &str) -> Config {
@@ -95,9 +95,7 @@ async fn children_that_hold_the_pipe_dont_hold_the_job() {
 /// Starts a workspace whose apply does this, on a server that answers uploads with the status.
 async fn apply(apply: &str, refusal: Option<tonic::Status>) -> (Server, Story) {
     let mut server = Server::start().await;
-    if let Some(status) = refusal {
-        server.refuse_uploads(status);
-    }
+    server.refuse_uploads(refusal);
     let cases = format!("show) echo '{{}}' ;;\napply) {apply} ;;");
     let mut config = engine(&server, &cases);
     config.intervals.apply_grace = Duration::from_secs(1);
@@ -133,7 +131,7 @@ const WRITES_STATE: &str = r#"echo '{"lineage": "a", "serial": 1}' > terraform.t
 async fn a_state_that_isnt_stored_fails_the_job_and_stays_on_disk() {
     let endless = "ln -s /dev/zero terraform.tfstate";
     let long = "truncate -s 101M terraform.tfstate";
-    let refused = tonic::Status::failed_precondition("the file store is full");
+    let refused = refusal(tonic::Code::FailedPrecondition, "the file store is full");
     for (script, refusal, word) in [
         (WRITES_STATE, Some(refused), "the file store is full"),
         (long, None, "longer than"),
@@ -149,6 +147,37 @@ async fn a_state_that_isnt_stored_fails_the_job_and_stays_on_disk() {
     }
     let (_server, story) = apply(WRITES_STATE, None).await;
     assert_eq!(story.result().outcome(), Outcome::Succeeded, "{:?}", story.result());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_without_a_state_fail_the_job_and_its_directory_stays() {
+    let said = |event: &str| format!(r#"{{"type": "apply_{event}", "hook": {{"resource": {{"addr": "a.b"}}}}}}"#);
+    for event in ["start", "complete"] {
+        let (server, story) = apply(&format!("echo '{}'; : > terraform.tfstate", said(event)), None).await;
+        let result = story.result();
+        assert_eq!(result.outcome(), Outcome::Failed, "{event}: {result:?}");
+        let place = result.error.split_once("keeps it in ").unwrap().1;
+        assert!(Path::new(place).starts_with(server.dir.path()) && Path::new(place).is_dir(), "{result:?}");
+    }
+    let (_server, story) = apply("echo nothing to do", None).await;
+    assert_eq!(story.result().outcome(), Outcome::Succeeded, "{:?}", story.result());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_goes_elsewhere_is_noticed_whatever_the_files_say() {
+    let mut server = Server::start().await;
+    let backend = r#"{"backend": {"type": "http", "config": {"address": "http://127.0.0.1:1"}}}"#;
+    let cases = format!("init) mkdir -p .terraform; echo '{backend}' > .terraform/terraform.tfstate ;;");
+    let (_stop, _daemon) = server.daemon_with(engine(&server, &cases));
+    let mut peer = server.registered().await;
+    for job in [
+        server.import("terraform", &[("main.tf", "")]),
+        server.build("terraform", &[("main.tf", "")], WorkspaceTransition::Start, None),
+    ] {
+        let story = peer.run(&job).await;
+        assert_eq!((story.result().outcome(), story.asked), (Outcome::Failed, None), "{}", story.text());
+        assert!(story.result().error.contains("elsewhere (http)"), "{}", story.result().error);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

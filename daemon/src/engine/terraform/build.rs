@@ -82,7 +82,8 @@ async fn apply(
         applied
     };
     let (applied, ()) = tokio::join!(applying, watcher.follow(terraform.context, ended));
-    let stored = watcher.finish(terraform.context).await;
+    let has_changes = applied.as_ref().is_ok_and(|ended| ended.output.has_changes());
+    let stored = watcher.finish(terraform.context, has_changes).await;
     (applied, stored)
 }
 

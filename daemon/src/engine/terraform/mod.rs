@@ -1,14 +1,15 @@
 //! The Terraform engine: also runs OpenTofu.
 
-mod advice;
 mod archive;
 mod binary;
 mod build;
 mod environment;
 mod graph;
 mod import;
+mod json;
 mod module;
 mod output;
+mod plugins;
 mod resources;
 mod state;
 mod steps;
@@ -19,6 +20,7 @@ use std::path::Path;
 
 use orgplane_proto::provisioner::v1::result::Payload;
 use orgplane_proto::provisioner::v1::{LogLevel, assign};
+use serde_json::Value;
 
 use self::archive::ArchiveError;
 pub(crate) use self::binary::Binary;
@@ -27,11 +29,14 @@ use self::graph::Graph;
 use self::module::Module;
 use self::resources::Show;
 use self::steps::Terraform;
-use super::{Context, Failure};
+use self::variables::VarFiles;
+use super::{Context, Failure, advice};
 use crate::files::write_private;
 
 /// Where the values of variables are, in the directory where Terraform runs.
 const VAR_FILE: &str = "orgplane.tfvars.json";
+/// Those of ephemeral ones, which `apply` is given as well; there only if there are such values.
+const EPHEMERAL_FILE: &str = "orgplane.ephemeral.tfvars.json";
 /// The providers that `init` chose, with their checksums.
 const LOCK_FILE: &str = ".terraform.lock.hcl";
 const BACKEND_FILE: &str = "backend_override.tf";
@@ -44,10 +49,7 @@ pub(super) async fn run(context: &Context, binary: &Binary) -> Result<Payload, F
     let terraform = Terraform::new(context, binary);
     let (from, work) = (archive.clone(), terraform.work.clone());
     let unpacked = tokio::task::spawn_blocking(move || archive::unpack(&from, &work)).await;
-    let unpacked = match unpacked.map_err(|e| Failure::Lost(e.to_string()))? {
-        Err(error @ ArchiveError::Io(_)) => return Err(Failure::Infrastructure(error.to_string())),
-        other => other,
-    };
+    let unpacked = unpacked.map_err(|e| Failure::Lost(e.to_string()))?;
     match &context.job.assign.job {
         Some(assign::Job::WorkspaceBuild(build)) => {
             if let Some(reference) = build.state.as_ref().and_then(|s| s.reference.as_ref()) {
@@ -64,7 +66,7 @@ pub(super) async fn run(context: &Context, binary: &Binary) -> Result<Payload, F
             context.job.accept();
             import::dry_run(&terraform, unpacked).await
         }
-        None => Err(Failure::Infrastructure("this daemon doesn't know the kind of job; it may be too old".to_owned())),
+        None => Err(Failure::job("the provisioner daemon doesn't know the kind of job; it may be too old")),
     }
 }
 
@@ -86,7 +88,7 @@ async fn open(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> 
 }
 
 async fn inspect(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> Result<Module, Failure> {
-    unpacked.map_err(|e| Failure::job(e.to_string()))?;
+    unpacked.map_err(|e| Failure::job(advice::added(e.to_string())))?;
     let (work, opentofu) = (terraform.work.clone(), terraform.binary.opentofu);
     let module = tokio::task::spawn_blocking(move || module::inspect(&work, opentofu)).await;
     let module = module.map_err(|e| Failure::Lost(e.to_string()))?;
@@ -104,11 +106,15 @@ async fn inspect(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) 
 
 /// Writes the values of the template's variables where `plan` finds them.
 async fn write_variables(terraform: &Terraform<'_>, module: &Module) -> Result<(), Failure> {
-    let values = variables::var_file(&module.variables, &terraform.context.job.assign.variables);
-    if let Err(Failure::Job { error, .. }) = &values {
+    let files = variables::var_files(&module.variables, &terraform.context.job.assign.variables);
+    if let Err(Failure::Job { error, .. }) = &files {
         terraform.context.say(LogLevel::Error, error.clone()).await;
     }
-    write(&terraform.work, VAR_FILE, values?.to_string().as_bytes())
+    let VarFiles { kept, ephemeral } = files?;
+    if !ephemeral.is_empty() {
+        write(&terraform.work, EPHEMERAL_FILE, Value::Object(ephemeral).to_string().as_bytes())?;
+    }
+    write(&terraform.work, VAR_FILE, Value::Object(kept).to_string().as_bytes())
 }
 
 fn write(work: &Path, file: &str, bytes: &[u8]) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use hcl::eval::{Context as HclContext, Evaluate as _};
 use orgplane_proto::provisioner::v1::TemplateVariable;
 use serde_json::Value;
 
+use super::json;
 use crate::foreign;
 
 /// A file longer than this is not configuration.
@@ -23,11 +24,17 @@ pub(crate) struct Variable {
     /// `None`: it is required.
     default: Option<Value>,
     pub(crate) sensitive: bool,
+    /// Its value is in no plan: `apply` needs it again.
+    pub(crate) ephemeral: bool,
 }
 
 impl Variable {
     pub(crate) fn required(&self) -> bool {
         self.default.is_none()
+    }
+
+    pub(crate) fn default_value(&self) -> Option<&Value> {
+        self.default.as_ref()
     }
 
     /// As text; JSON for anything but strings.
@@ -74,8 +81,7 @@ pub(crate) fn inspect(dir: &Path, opentofu: bool) -> io::Result<Module> {
     names.sort_by_key(|name| (is_override(name), name.clone()));
     let mut module = Module::default();
     for name in &names {
-        let shadowed = opentofu && name.contains(".tf") && names.contains(&name.replace(".tf", ".tofu"));
-        if shadowed {
+        if opentofu && of_tofu(name).is_some_and(|other| names.contains(&other)) {
             continue;
         }
         let path = dir.join(name);
@@ -95,13 +101,27 @@ pub(crate) fn inspect(dir: &Path, opentofu: bool) -> io::Result<Module> {
     Ok(module)
 }
 
-fn is_configuration(name: &str, opentofu: bool) -> bool {
-    let of_tofu = name.ends_with(".tofu") || name.ends_with(".tofu.json");
-    !name.starts_with('.') && (name.ends_with(".tf") || name.ends_with(".tf.json") || opentofu && of_tofu)
+/// What Terraform calls the name's extension, and those that OpenTofu takes for the same.
+const EXTENSIONS: [(&str, &str); 2] = [(".tf", ".tofu"), (".tf.json", ".tofu.json")];
+
+fn stem(name: &str, extensions: impl IntoIterator<Item = &'static str>) -> Option<&str> {
+    extensions.into_iter().find_map(|extension| name.strip_suffix(extension))
 }
 
+fn is_configuration(name: &str, opentofu: bool) -> bool {
+    let known = stem(name, EXTENSIONS.map(|(tf, _)| tf))
+        .or_else(|| stem(name, EXTENSIONS.map(|(_, tofu)| tofu)).filter(|_| opentofu));
+    !name.starts_with('.') && known.is_some()
+}
+
+/// The file that OpenTofu reads in place of this one, if it is there.
+fn of_tofu(name: &str) -> Option<String> {
+    EXTENSIONS.iter().find_map(|(tf, tofu)| name.strip_suffix(tf).map(|stem| format!("{stem}{tofu}")))
+}
+
+/// By what stands before the extension, dots and all, as Terraform sees it.
 fn is_override(name: &str) -> bool {
-    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let stem = stem(name, EXTENSIONS.into_iter().flat_map(|(tf, tofu)| [tf, tofu])).unwrap_or(name);
     stem == "override" || stem.ends_with("_override")
 }
 
@@ -117,7 +137,8 @@ impl Module {
             match (key, value) {
                 ("description", Value::String(text)) => variable.description = text,
                 ("type", Value::String(text)) => variable.r#type = text,
-                ("sensitive", Value::Bool(sensitive)) => variable.sensitive = sensitive,
+                ("sensitive", value) => variable.sensitive = may_be_true(&value),
+                ("ephemeral", value) => variable.ephemeral = may_be_true(&value),
                 ("default", value) => variable.default = Some(value),
                 _ => {}
             }
@@ -125,8 +146,8 @@ impl Module {
     }
 
     fn terraform_block(&mut self, file: &str, block: &str) {
-        if block == "cloud" {
-            let text = format!("{file} has a `cloud` block; templates must leave the state to Orgplane");
+        if matches!(block, "cloud" | "state_store") {
+            let text = format!("{file} has a `{block}` block; templates must leave the state to Orgplane");
             self.foreign_backend.get_or_insert(text);
         } else if block == "backend" && is_override(file) {
             let text = format!("{file} overrides the backend; templates must leave the state to Orgplane");
@@ -162,35 +183,43 @@ fn attribute(key: &str, expression: &hcl::Expression) -> Value {
             other => hcl::format::to_string(other).unwrap_or_default(),
         });
     }
-    // Constant by Terraform's own rules; what it refuses anyway counts as null.
-    let value = expression.evaluate(&HclContext::new()).ok();
-    value.and_then(|v| serde_json::to_value(v).ok()).unwrap_or(Value::Null)
+    // What Terraform refuses anyway counts as null.
+    constant(expression).unwrap_or(Value::Null)
+}
+
+/// The value of an expression that names nothing, as Terraform wants them in declarations and values.
+pub(crate) fn constant(expression: &hcl::Expression) -> Option<Value> {
+    let value = expression.evaluate(&HclContext::new()).ok()?;
+    serde_json::to_value(value).ok()
+}
+
+/// Whether Terraform may take the value for true, which it also reads from texts. What it refuses counts as true.
+fn may_be_true(value: &Value) -> bool {
+    !matches!(value, Value::Bool(false)) && !matches!(value.as_str(), Some("false" | "0"))
 }
 
 fn read_json(text: &str, file: &str, module: &mut Module) -> Result<(), String> {
-    let root: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    for block in blocks(root.get("terraform")) {
-        for key in block.as_object().into_iter().flat_map(|o| o.keys()) {
-            module.terraform_block(file, key);
-        }
-    }
-    for block in blocks(root.get("variable")) {
-        for (name, bodies) in block.as_object().into_iter().flatten() {
-            for body in blocks(Some(bodies)) {
-                let attributes = body.as_object().into_iter().flatten().map(|(k, v)| (k.as_str(), v.clone()));
-                module.declare(name, attributes.collect());
+    let root = json::unambiguous(text)?;
+    for (key, value) in entries(&root) {
+        match key {
+            "terraform" => entries(value).into_iter().for_each(|(block, _)| module.terraform_block(file, block)),
+            "variable" => {
+                for (name, body) in entries(value) {
+                    module.declare(name, entries(body).into_iter().map(|(k, v)| (k, v.clone())).collect());
+                }
             }
+            _ => {}
         }
     }
     Ok(())
 }
 
-/// One block, or several in a list.
-fn blocks(value: Option<&Value>) -> &[Value] {
-    match value {
-        None => &[],
-        Some(Value::Array(list)) => list,
-        Some(one) => std::slice::from_ref(one),
+/// What is in a body: in an object, or in all those of a list, wherever Terraform takes one.
+fn entries(body: &Value) -> Vec<(&str, &Value)> {
+    match body {
+        Value::Object(object) => object.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+        Value::Array(list) => list.iter().flat_map(entries).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -257,6 +286,47 @@ mod tests {
         assert!(module(&[("zz_override.tf", backend)], false).foreign_backend.is_some());
         assert!(module(&[("main.tofu", cloud)], false).foreign_backend.is_none());
         assert!(module(&[("main.tofu", cloud)], true).foreign_backend.is_some());
+        let store = "terraform {\n state_store \"x\" {}\n}";
+        assert!(module(&[("main.tf", store)], false).foreign_backend.is_some());
+    }
+
+    #[test]
+    fn overrides_are_those_that_terraform_takes_for_some() {
+        let backend = "terraform {\n backend \"http\" {}\n}";
+        let list = r#"[{"terraform": {"backend": {"http": {}}}}]"#;
+        let lists = r#"[[{"terraform": [[{"backend": {"http": {}}}]]}]]"#;
+        for (name, text) in [
+            ("override.tf", backend),
+            ("z.x_override.tf", backend),
+            ("z.tf_override.tf", backend),
+            ("zz_override.tf.json", list),
+            ("zz_override.tf.json", lists),
+        ] {
+            assert!(module(&[(name, text)], false).foreign_backend.is_some(), "{name}: {text}");
+        }
+        for name in ["override.x.tf", "zz_override.json.tf", "zz_override.tofu"] {
+            assert!(module(&[(name, backend)], false).foreign_backend.is_none(), "{name}");
+        }
+        let shadow = |name| module(&[("a.tf.b_override.tf", backend), (name, "")], true).foreign_backend;
+        assert!(shadow("a.tofu.b_override.tofu").is_some(), "another file");
+        assert!(shadow("a.tf.b_override.tofu").is_none());
+        let twice = r#"{"terraform": {"backend": {"http": {}}}, "terraform": {}}"#;
+        assert!(module(&[("zz_override.tf.json", twice)], false).unreadable.unwrap().contains("\"terraform\""));
+    }
+
+    #[test]
+    fn what_may_be_sensitive_is() {
+        let hcl = |value: &str| module(&[("a.tf", &format!("variable \"a\" {{\n  sensitive = {value}\n}}"))], false);
+        let json = |value: &str| {
+            module(&[("a.tf.json", &format!(r#"[{{"variable": {{"a": [{{"sensitive": {value}}}]}}}}]"#))], false)
+        };
+        for (value, sensitive) in [("true", true), ("\"true\"", true), ("false", false), ("\"false\"", false)] {
+            assert_eq!(hcl(value).variables[0].sensitive, sensitive, "{value}");
+            assert_eq!(json(value).variables[0].sensitive, sensitive, "{value}");
+        }
+        assert!(hcl("local.x").variables[0].sensitive && hcl("tobool(\"false\")").variables[0].sensitive);
+        assert!(json("\"${true}\"").variables[0].sensitive && !json("false").variables[0].ephemeral);
+        assert!(!module(&[("a.tf", "variable \"a\" {}")], false).variables[0].sensitive);
     }
 
     #[test]

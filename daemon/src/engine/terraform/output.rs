@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use orgplane_proto::provisioner::v1::{LogLevel, Timing};
 use serde::Deserialize;
 
-use super::advice;
+use crate::engine::advice;
 use crate::shim::record::{Record, Stream};
 
 /// More spans at a time are not followed.
@@ -28,6 +28,8 @@ pub(crate) struct Output {
     init_step: Option<(&'static str, SystemTime)>,
     /// Addresses that `apply_start` named and nothing since.
     in_flight: BTreeSet<String>,
+    /// Something was created, changed or deleted to its end.
+    completed: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +121,7 @@ impl Output {
             open: BTreeMap::new(),
             timings: Vec::new(),
             in_flight: BTreeSet::new(),
+            completed: false,
         }
     }
 
@@ -135,6 +138,11 @@ impl Output {
     /// Resources whose creation or change began and whose end was not seen.
     pub(crate) fn in_flight(&self) -> impl Iterator<Item = &str> {
         self.in_flight.iter().map(String::as_str)
+    }
+
+    /// It says that something was changed, or may have been.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.completed || !self.in_flight.is_empty()
     }
 
     pub(crate) fn take_timings(&mut self) -> Vec<Timing> {
@@ -295,6 +303,7 @@ impl Output {
             "complete" | "errored" => {
                 if kind == "apply" {
                     self.in_flight.remove(&resource.addr);
+                    self.completed |= event == "complete";
                 }
                 if let Some(started) = self.open.remove(&span)
                     && self.timings.len() < MAX_SPANS

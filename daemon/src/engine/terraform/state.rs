@@ -1,5 +1,6 @@
 //! Terraform's state file: read it while it is being written, and hand in each newer one.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use orgplane_proto::provisioner::v1::{LogLevel, StateReference};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -17,6 +20,9 @@ use crate::foreign;
 pub(crate) const FILE: &str = "terraform.tfstate";
 /// Where Terraform puts the state that it can't store.
 const ERRORED: &str = "errored.tfstate";
+/// Where `init` writes down the backend.
+const INITIALIZED: &str = ".terraform/terraform.tfstate";
+const MAX_INITIALIZED: u64 = 1024 * 1024;
 /// A longer one is not handed in; the server takes no longer file.
 const MAX_STATE: u64 = 100 * 1024 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -44,6 +50,42 @@ enum Look {
     Newer(State),
     /// What is there is no state that can be handed in, and why.
     Unusable(String),
+}
+
+/// What `init` wrote down of the backend.
+#[derive(Debug, Deserialize)]
+struct Initialized {
+    #[serde(default)]
+    backend: Option<Backend>,
+    #[serde(default)]
+    state_store: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Backend {
+    #[serde(default)]
+    r#type: String,
+    #[serde(default)]
+    config: Option<BTreeMap<String, Value>>,
+}
+
+/// Whether the engine will keep the state where it is handed in from; else where not.
+pub(crate) async fn check_backend(work: &Path) -> Result<(), String> {
+    let bytes = match foreign::read_async(work.join(INITIALIZED), MAX_INITIALIZED).await {
+        Ok(bytes) => bytes,
+        // No backend is named.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(format!("{INITIALIZED} can't be read: {error}")),
+    };
+    let found: Initialized = serde_json::from_slice(&bytes).map_err(|e| format!("{INITIALIZED} can't be read: {e}"))?;
+    let local = |backend: &Backend| {
+        backend.r#type == "local" && backend.config.iter().flat_map(BTreeMap::values).all(Value::is_null)
+    };
+    if found.state_store.is_none() && found.backend.as_ref().is_none_or(local) {
+        return Ok(());
+    }
+    let kind = found.backend.map_or_else(|| "state store".to_owned(), |backend| backend.r#type);
+    Err(format!("the template sends its state elsewhere ({kind}); templates must leave the state to Orgplane"))
 }
 
 /// Follows the states of one apply.
@@ -84,8 +126,9 @@ impl Watcher {
         }
     }
 
-    /// Hands in what the engine left. Unless the newest state on disk is stored then, the error says why.
-    pub(crate) async fn finish(&mut self, context: &Context) -> Result<(), String> {
+    /// Hands in what the engine left. Unless the newest state on disk is stored then, the error says why. After changes
+    /// there has to be one.
+    pub(crate) async fn finish(&mut self, context: &Context, has_changes: bool) -> Result<(), String> {
         let mut stored = Ok(());
         for file in [FILE, ERRORED] {
             let unstored = match self.look(file).await {
@@ -98,6 +141,9 @@ impl Watcher {
             if let Some(why) = unstored {
                 stored = Err(format!("{file}: {why}"));
             }
+        }
+        if has_changes && self.lineage.is_none() && stored.is_ok() {
+            return Err(format!("{FILE}: the engine changed things and left none"));
         }
         stored
     }
@@ -146,6 +192,26 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_a_local_state_is_let_through() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(check_backend(dir.path()).await, Ok(()), "no backend is named");
+        std::fs::create_dir(dir.path().join(".terraform")).unwrap();
+        let cases = [
+            (r#"{"backend": {"type": "local", "config": {"path": null, "workspace_dir": null}}}"#, true),
+            (r#"{"version": 3}"#, true),
+            (r#"{"backend": {"type": "local", "config": {"path": "/tmp/x", "workspace_dir": null}}}"#, false),
+            (r#"{"backend": {"type": "http", "config": {"address": "http://x"}}}"#, false),
+            (r#"{"backend": {"type": "cloud", "config": {}}}"#, false),
+            (r#"{"state_store": {"type": "x"}}"#, false),
+            ("{", false),
+        ];
+        for (text, good) in cases {
+            std::fs::write(dir.path().join(INITIALIZED), text).unwrap();
+            assert_eq!(check_backend(dir.path()).await.is_ok(), good, "{text}");
+        }
+    }
 
     #[tokio::test]
     async fn only_whole_newer_states_of_the_same_lineage_count() {

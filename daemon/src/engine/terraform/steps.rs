@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, watch};
 use super::graph::Graph;
 use super::output::Output;
 use super::resources::Show;
-use super::{Binary, advice};
-use crate::engine::{Context, Failure};
+use super::{Binary, EPHEMERAL_FILE, VAR_FILE, plugins, state};
+use crate::engine::{Context, Failure, advice};
 use crate::exec::{self, ExecError};
 use crate::files::{self, create_private, private_file};
 use crate::foreign;
@@ -63,8 +63,15 @@ impl<'a> Terraform<'a> {
             args.push("-json");
         }
         let ended = self.run("init", &args, &env, false).await?;
+        let work = self.work.clone();
+        let tidied = tokio::task::spawn_blocking(move || plugins::tidy(&cache, &work)).await;
         drop(lock);
-        self.expect_success("init", &ended)
+        if let Ok(Err(error)) = tidied {
+            tracing::debug!(%error, "can't tidy the plugin cache");
+        }
+        self.expect_success("init", &ended)?;
+        // Whatever the files said: no state is to go where it isn't taken from.
+        state::check_backend(&self.work).await.map_err(Failure::job)
     }
 
     /// Lets Terraform say what is wrong with files that can't be read here, before it uses any backend.
@@ -90,8 +97,10 @@ impl<'a> Terraform<'a> {
         destroy: bool,
         file: &str,
     ) -> Result<Show, Failure> {
-        let (out, vars) = (format!("-out={file}"), format!("-var-file={}", super::VAR_FILE));
+        let (out, vars) = (format!("-out={file}"), format!("-var-file={VAR_FILE}"));
         let mut args = vec!["plan", "-no-color", "-input=false", "-json", "-refresh=true", &out, &vars];
+        let ephemeral = self.ephemeral();
+        args.extend(ephemeral.as_deref());
         if destroy {
             args.push("-destroy");
         }
@@ -157,8 +166,16 @@ impl<'a> Terraform<'a> {
 
     /// Applies a plan file. An unsuccessful end is for the caller to judge.
     pub(crate) async fn apply(&self, env: &BTreeMap<String, String>, file: &str) -> Result<Ended, Failure> {
-        let args = ["apply", "-no-color", "-auto-approve", "-input=false", "-json", file];
+        let mut args = vec!["apply", "-no-color", "-auto-approve", "-input=false", "-json"];
+        let ephemeral = self.ephemeral();
+        args.extend(ephemeral.as_deref());
+        args.push(file);
         self.run("apply", &args, env, false).await
+    }
+
+    /// The option for the values that no plan keeps, if there are some.
+    fn ephemeral(&self) -> Option<String> {
+        self.work.join(EPHEMERAL_FILE).exists().then(|| format!("-var-file={EPHEMERAL_FILE}"))
     }
 
     /// An error with the engine's own words, unless the command succeeded.

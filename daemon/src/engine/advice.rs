@@ -36,7 +36,7 @@ const ADVICE: &[(&[&str], &str)] = &[
 ];
 
 /// For the text of an error.
-pub(super) fn on(error: &str) -> Option<&'static str> {
+pub(crate) fn on(error: &str) -> Option<&'static str> {
     let error = error.to_lowercase();
     let fits = |words: &&[&str]| words.iter().any(|words| error.contains(words));
     ADVICE.iter().find(|(words, _)| fits(words)).map(|(_, advice)| *advice)
@@ -52,7 +52,7 @@ pub(super) fn on_crash(line: &str) -> Option<&'static str> {
 }
 
 /// The error with what helps against it, where that is known.
-pub(super) fn added(error: String) -> String {
+pub(crate) fn added(error: String) -> String {
     match on(&error) {
         Some(advice) => format!("{error} ({advice})"),
         None => error,
@@ -60,7 +60,7 @@ pub(super) fn added(error: String) -> String {
 }
 
 /// For an engine that a signal ended which nobody here sent.
-pub(super) fn on_signal(signal: i32) -> Option<&'static str> {
+pub(crate) fn on_signal(signal: i32) -> Option<&'static str> {
     (signal == 9).then_some(
         "the system may have run out of memory: give the provisioner daemon's machine or container more, or run fewer jobs \
          at a time with --capacity",
