@@ -15,10 +15,13 @@ pub mod grpc;
 pub mod metrics;
 pub mod options;
 pub mod service;
-#[cfg(test)]
-mod simulation;
 pub mod store;
 
 pub use app::Server;
 pub use options::Options;
 pub use service::built_in::BuiltInKey;
+
+#[cfg(test)]
+mod tests {
+    mod simulation;
+}

@@ -19,6 +19,21 @@ fn the_document_is_valid() {
     spec.validate(Options::new(), None).unwrap();
 }
 
+/// What clients see of the API changes on purpose only.
+#[test]
+fn the_committed_copy_is_this_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    if std::env::var_os("ORGPLANE_UPDATE_DOCS").is_some() {
+        std::fs::write(path, format!("{:#}\n", document())).unwrap();
+    }
+    let committed: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap_or_default()).unwrap_or_default();
+    let way = "ORGPLANE_UPDATE_DOCS=1 cargo test -p orgplane-gateway the_committed_copy";
+    assert!(
+        committed == document(),
+        "the API has changed: write docs/openapi.json with {way}, and look at its difference"
+    );
+}
+
 #[test]
 fn every_route_is_in_it_and_nothing_else() {
     let document = document();
