@@ -14,9 +14,9 @@ use crate::domain::engine::Engine;
 use crate::domain::error::{Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Fits, Group, Hold, InvalidTransition, JobType, LeaseId,
-    Live, LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status, Succession,
-    Terms,
+    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Fits, Group, Hold, InvalidTransition, JobType, Lease,
+    LeaseId, Live, LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status,
+    Succession, Terms,
 };
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result, Timestamp};
@@ -161,6 +161,14 @@ impl Entry {
     fn prolong(&mut self, terms: Terms, now: Duration) {
         let permitted = self.state.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
         self.expires = now + if permitted { terms.apply_lease } else { terms.lease };
+    }
+
+    fn lapse(&mut self, rules: Rules) {
+        let Ok((state, effect)) = self.state.after(&Event::LeaseLapsed, rules) else { return };
+        self.state = state;
+        if matches!(effect, Some(Effect::NoteLost | Effect::NoteRequeued)) {
+            self.note();
+        }
     }
 
     /// Adds a line of the server's own.
@@ -319,6 +327,20 @@ impl JobQueue for MemoryQueue {
         Ok(true)
     }
 
+    async fn missed(&self, hold: &Hold) -> Result<()> {
+        let said = self.lock().get(&hold.job).is_some_and(|entry| entry.next_line > 1);
+        if !said {
+            return self.give_back(hold, Rejection::Draining).await.map(|_| ());
+        }
+        let (mut jobs, rules) = (self.lock(), self.rules());
+        let unpermitted = |lease: &Lease| lease.id == hold.lease && lease.permitted_at.is_none();
+        let held = |entry: &&mut Entry| entry.holds(hold) && entry.state.lease.as_ref().is_some_and(unpermitted);
+        if let Some(entry) = jobs.get_mut(&hold.job).filter(held) {
+            entry.lapse(rules);
+        }
+        Ok(())
+    }
+
     async fn finish(&self, organization: OrganizationId, hold: &Hold, report: &Report) -> Result<Finished> {
         if self.refuses_reports.load(Ordering::Relaxed) {
             return Err(Error::Unavailable("results can't be stored".into()));
@@ -370,11 +392,7 @@ impl JobQueue for MemoryQueue {
         let (mut jobs, now) = (self.lock(), (self.clock)());
         let mut reaped = Vec::new();
         for (id, entry) in jobs.iter_mut().filter(|(_, e)| e.state.status.is_leased() && e.expires < now) {
-            let Ok((state, effect)) = entry.state.after(&Event::LeaseLapsed, self.rules()) else { continue };
-            entry.state = state;
-            if matches!(effect, Some(Effect::NoteLost | Effect::NoteRequeued)) {
-                entry.note();
-            }
+            entry.lapse(self.rules());
             reaped.push(Reaped { job: *id, status: entry.state.status });
         }
         Ok(reaped)

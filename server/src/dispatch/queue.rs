@@ -58,6 +58,10 @@ pub trait JobQueue: std::fmt::Debug + Send + Sync {
     /// Takes a job back that its daemon didn't start; false when the daemon hasn't it.
     async fn give_back(&self, hold: &Hold, reason: Rejection) -> Result<bool>;
 
+    /// Takes a job back that its daemon, which came back, knows nothing of: it never had it, or has lost it. Only the latter
+    /// counts as a loss. Not one that was permitted to change things.
+    async fn missed(&self, hold: &Hold) -> Result<()>;
+
     /// Ends a job of the organization with all that it leaves, or not at all. Refused until its last line is stored.
     async fn finish(&self, organization: OrganizationId, hold: &Hold, report: &Report) -> Result<Finished>;
 

@@ -87,6 +87,10 @@ impl JobQueue for SqlQueue {
         in_transaction!(self, |tx| job_queue::give_back(&tx, hold, reason, self.terms))
     }
 
+    async fn missed(&self, hold: &Hold) -> Result<()> {
+        in_transaction!(self, |tx| job_queue::missed(&tx, hold, self.terms))
+    }
+
     async fn finish(&self, organization: OrganizationId, hold: &Hold, report: &Report) -> Result<Finished> {
         in_transaction!(self, |tx| job_queue::hand_in(&tx, organization, hold, report, self.terms))
     }

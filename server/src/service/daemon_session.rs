@@ -8,7 +8,7 @@ use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Credential, Kind, ProtocolFault, chain};
 use crate::domain::id::{DaemonId, OrganizationId};
-use crate::domain::job::{Hold, Rejection, Resumed};
+use crate::domain::job::{Hold, Resumed};
 use crate::domain::rule::is_hidden;
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result, Timestamp};
@@ -186,7 +186,7 @@ impl Service {
     async fn take_back_unseen(&self, daemon: DaemonId, held: &[Hold]) -> Result<()> {
         for hold in store::job_queue::unpermitted_of(&self.store, daemon).await? {
             if !held.contains(&hold) {
-                self.dispatcher.queue().give_back(&hold, Rejection::Draining).await?;
+                self.dispatcher.queue().missed(&hold).await?;
             }
         }
         Ok(())

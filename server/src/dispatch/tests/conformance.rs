@@ -390,6 +390,35 @@ async fn giving_back_puts_a_job_first_again() {
 }
 
 #[tokio::test]
+async fn what_a_daemon_lost_counts_and_what_it_never_had_does_not() {
+    for bench in Bench::all(Terms { lease: Duration::from_millis(30), ..TERMS }).await {
+        let id = bench.add().await;
+        for _ in 0..3 {
+            let hold = bench.claim().await.hold;
+            bench.queue.missed(&hold).await.unwrap();
+            assert_eq!(bench.status(id).await, Status::Pending);
+        }
+        let hold = bench.claim().await.hold;
+        assert_eq!(bench.queue.append(&hold, lines(1, 1)).await.unwrap(), 1);
+        bench.queue.missed(&stale(&hold)).await.unwrap();
+        assert_eq!(bench.status(id).await, Status::Running, "of another lease");
+        bench.queue.missed(&hold).await.unwrap();
+        assert_eq!(bench.status(id).await, Status::Pending);
+        // The log says so: the next line has the number after that.
+        let hold = bench.claim().await.hold;
+        assert_eq!(bench.queue.append(&hold, lines(3, 1)).await.unwrap(), 3);
+        assert_eq!(bench.reap().await, [Status::Failed], "lost as often as it may be");
+
+        bench.add().await;
+        let hold = bench.claim().await.hold;
+        assert_eq!(bench.queue.append(&hold, lines(1, 1)).await.unwrap(), 1);
+        assert_eq!(bench.queue.permit(&hold, 0).await.unwrap(), Permit::Go);
+        bench.queue.missed(&hold).await.unwrap();
+        assert_eq!(bench.status(hold.job).await, Status::Running, "it may have changed things");
+    }
+}
+
+#[tokio::test]
 async fn only_builds_are_permitted() {
     for bench in Bench::all(TERMS).await {
         for (input, permit) in [

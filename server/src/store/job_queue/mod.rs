@@ -11,7 +11,7 @@ mod standing;
 pub use claim::{claim, groups};
 pub use end::{fail, finish, hand_in, request_cancel, waive};
 pub use lease::{give_back, live, permit, renew, resume, unpermitted_of};
-pub use reap::reap;
+pub use reap::{missed, reap};
 pub use report::{checkpoint, discovered};
 pub use standing::{standings, waiting_groups};
 
