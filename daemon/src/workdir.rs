@@ -16,6 +16,8 @@ use crate::{Error, foreign, shim};
 
 /// The file that a job's directory has from the apply permit on.
 pub(crate) const PERMITTED: &str = "permitted";
+/// The folder of a job's directory in which its engine runs.
+pub(crate) const WORK: &str = "work";
 
 /// The locked directory; unlocked when dropped.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl WorkDir {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        create_private(&path.join("work"))?;
+        create_private(&path.join(WORK))?;
         create_private(&path.join("steps"))?;
         // What is in it is closed; so is it itself unless the directories above it are open.
         let_through(&path)?;

@@ -16,6 +16,7 @@ use super::{Job, Stop};
 use crate::engine::{self, Context, Failure, Host};
 use crate::files::write_private;
 use crate::session::bytes::Link;
+use crate::workdir::WORK;
 
 /// A result over this is not sent: messages over 1 MiB end the stream.
 const MAX_RESULT: usize = 900 * 1024;
@@ -80,7 +81,19 @@ async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver
     if let Err(error) = write_private(&path, &result.encode_to_vec()) {
         tracing::warn!(path = %path.display(), %error, "can't keep the job's result on disk");
     }
+    if !job.machine().permitted() && !job.may_be_permitted() {
+        make_room(&job).await;
+    }
     job.finish(result);
+}
+
+/// Removes what the job worked on before its end is told: the next one may come at once, and need the room.
+async fn make_room(job: &Job) {
+    let work = job.dir.join(WORK);
+    let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(work)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(directory = %job.dir.display(), %error, "can't remove what a job worked on");
+    }
 }
 
 /// Stops the job when its time is up or its lease may be gone. Returns once it did.

@@ -19,6 +19,7 @@ use crate::foreign;
 use crate::job::Stop;
 use crate::job::phase::Cause;
 use crate::shim::{self, Exit, Step};
+use crate::workdir::WORK;
 
 /// Bytes that one command may print.
 const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
@@ -49,7 +50,7 @@ pub(crate) struct Ended {
 
 impl<'a> Terraform<'a> {
     pub(crate) fn new(context: &'a Context, binary: &'a Binary) -> Self {
-        Self { context, binary, work: context.job.dir.join("work"), number: AtomicU32::new(1) }
+        Self { context, binary, work: context.job.dir.join(WORK), number: AtomicU32::new(1) }
     }
 
     /// Installs providers and modules. One daemon at a time uses the shared cache of plugins.
