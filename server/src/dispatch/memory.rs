@@ -163,6 +163,11 @@ impl Entry {
         self.expires = now + if permitted { terms.apply_lease } else { terms.lease };
     }
 
+    /// Whether its daemon said something under its lease.
+    fn said_something(&self) -> bool {
+        self.lines.last().is_some_and(Option::is_some)
+    }
+
     fn lapse(&mut self, rules: Rules) {
         let Ok((state, effect)) = self.state.after(&Event::LeaseLapsed, rules) else { return };
         self.state = state;
@@ -324,11 +329,14 @@ impl JobQueue for MemoryQueue {
             return Ok(false);
         };
         entry.state = state;
+        if entry.state.status == Status::Pending && entry.said_something() {
+            entry.note();
+        }
         Ok(true)
     }
 
     async fn missed(&self, hold: &Hold) -> Result<()> {
-        let said = self.lock().get(&hold.job).is_some_and(|entry| entry.next_line > 1);
+        let said = self.lock().get(&hold.job).is_some_and(Entry::said_something);
         if !said {
             return self.give_back(hold, Rejection::Draining).await.map(|_| ());
         }

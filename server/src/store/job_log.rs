@@ -18,6 +18,8 @@ use crate::domain::{Error, Result};
 const SLACK: i64 = 64 * 1024;
 /// Bytes of lines after which a read ends. Readers who take nothing hold two of these each.
 const ENOUGH: usize = 64 * 1024;
+/// The stage of lines of the server's own.
+const OWN_STAGE: &str = "Orgplane";
 /// What a line takes besides its texts.
 const LINE: usize = 64;
 
@@ -64,6 +66,15 @@ pub async fn append(tx: &Tx, hold: &Hold, batch: LogBatch, limit: i64) -> Result
     Ok(end - 1)
 }
 
+/// Whether the job's last line is one of its daemon's: it said something under its lease, for the server notes when one
+/// ends.
+pub(super) async fn said_something(tx: &Tx, job: JobId) -> Result<bool> {
+    let sql = "SELECT data FROM job_log_chunk WHERE job_id = $1 ORDER BY first_number DESC LIMIT 1";
+    let Some(row) = tx.query_one(sql, [job.into()]).await? else { return Ok(false) };
+    let data: Vec<u8> = row.try_get_by_index(0).map_err(from_db)?;
+    Ok(unpack(&data)?.last().is_some_and(|line| line.source != LogSource::Daemon || line.stage != OWN_STAGE))
+}
+
 /// Stores a line of the server's own. Only while no lease lives: it takes the next number, which is else the daemon's.
 pub(super) async fn append_own(tx: &Tx, job: JobId, level: LogLevel, output: &str) -> Result<()> {
     let next = next_number(tx, job).await?;
@@ -71,7 +82,7 @@ pub(super) async fn append_own(tx: &Tx, job: JobId, level: LogLevel, output: &st
         time: now(tx).await?,
         source: LogSource::Daemon,
         level,
-        stage: "Orgplane".to_owned(),
+        stage: OWN_STAGE.to_owned(),
         output: output.to_owned(),
     };
     tx.execute("UPDATE job_log_head SET next_number = $2 WHERE job_id = $1", [job.into(), (next + 1).into()]).await?;

@@ -383,7 +383,14 @@ async fn giving_back_puts_a_job_first_again() {
             assert!(!bench.queue.give_back(&claimed.hold, Rejection::Full).await.unwrap());
             assert_eq!(bench.status(id).await, Status::Pending);
         }
+        // What was begun says in its log that it was given back.
         let hold = bench.claim().await.hold;
+        assert_eq!(bench.queue.append(&hold, lines(1, 2)).await.unwrap(), 2);
+        assert!(bench.queue.give_back(&hold, Rejection::Infrastructure).await.unwrap());
+        let hold = bench.claim().await.hold;
+        assert!(bench.queue.give_back(&hold, Rejection::Full).await.unwrap(), "nothing was said meanwhile");
+        let hold = bench.claim().await.hold;
+        assert_eq!(bench.queue.append(&hold, lines(4, 1)).await.unwrap(), 4);
         assert_eq!(bench.queue.permit(&hold, 0).await.unwrap(), Permit::Go);
         assert!(!bench.queue.give_back(&hold, Rejection::Full).await.unwrap());
     }

@@ -125,6 +125,12 @@ pub struct Terms {
     pub log_limit: i64,
 }
 
+/// The text of a job that was begun and given back.
+#[must_use]
+pub fn given_back_text(worker: &str) -> String {
+    format!("The provisioner daemon {worker:?} gave the job back before it changed anything. The job is queued again.")
+}
+
 /// The text of a job that is queued again.
 #[must_use]
 pub fn requeued_text(worker: &str, losses: i32, max_attempts: i32) -> String {

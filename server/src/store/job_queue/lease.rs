@@ -5,10 +5,12 @@ use sea_orm::{QueryResult, Value};
 use super::{CHUNK, Change, find, locked, write_state};
 use crate::domain::Result;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
-use crate::domain::job::{Event, Hold, JobType, LeaseId, Live, Permit, Rejection, Resumed, Rules, Status, Terms};
+use crate::domain::job::{
+    Event, Hold, JobType, LeaseId, Live, LogLevel, Permit, Rejection, Resumed, Rules, Status, Terms, given_back_text,
+};
 use crate::domain::time::micros;
 use crate::store::error::from_db;
-use crate::store::{Access, Tx, placeholders};
+use crate::store::{Access, Tx, job_log, placeholders};
 
 /// Prolongs leases from now; returns those that live.
 ///
@@ -148,6 +150,9 @@ pub async fn give_back(tx: &Tx, hold: &Hold, reason: Rejection, terms: Terms) ->
     let event = Event::GaveBack(hold.lease.clone(), reason);
     let Ok((state, _)) = job.state().after(&event, rules) else { return Ok(false) };
     write_state(tx, &job, &state, Change::default()).await?;
+    if state.status == Status::Pending && job_log::said_something(tx, job.id).await? {
+        job_log::append_own(tx, job.id, LogLevel::Warn, &given_back_text(&job.worker_name)).await?;
+    }
     Ok(true)
 }
 

@@ -43,7 +43,7 @@ pub async fn reap(tx: &Tx, terms: Terms) -> Result<Vec<Reaped>> {
 pub async fn missed(tx: &Tx, hold: &Hold, terms: Terms) -> Result<()> {
     let held = |job: &provisioner_job::Model| job.lease_id.as_ref() == Some(&hold.lease) && job.status.is_leased();
     let Some(job) = locked(tx, hold.job).await?.filter(held) else { return Ok(()) };
-    if job_log::next_number(tx, hold.job).await? == 1 {
+    if !job_log::said_something(tx, hold.job).await? {
         give_back(tx, hold, Rejection::Draining, terms).await?;
     } else if job.apply_permitted_at.is_none() {
         let rules = Rules { now: now(tx).await?, max_attempts: terms.max_attempts };
