@@ -309,6 +309,9 @@ impl Rest {
         let response = self.request(Method::GET, path).send().await.expect("an answer");
         assert_eq!(response.status(), 200, "{path}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
+        if self.recorded {
+            record::exchange("GET", response.url().path(), 200, &Value::Null);
+        }
         Events { response, read: String::new() }
     }
 }
