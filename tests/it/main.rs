@@ -17,6 +17,7 @@ macro_rules! on_each_database {
     };
 }
 
+mod adoption;
 mod authorization;
 mod bad_input;
 mod big_output;

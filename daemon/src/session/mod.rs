@@ -52,7 +52,8 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(config: Config, host: Host, work: WorkDir) -> Self {
-        let terms = Terms { renewed: Instant::now(), lease: Duration::ZERO, apply_lease: Duration::ZERO, log_limit: 0 };
+        let none = Terms { renewed: Instant::now(), lease: Duration::ZERO, apply_lease: Duration::ZERO, log_limit: 0 };
+        let terms = work.terms().unwrap_or(none);
         Self {
             config,
             host: Arc::new(host),
@@ -68,6 +69,13 @@ impl Session {
 
     fn engines_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// The server renewed all leases.
+    fn renewed(&self, terms: Terms) {
+        self.terms.send_replace(terms);
+        let path = self.work_dir.clone();
+        tokio::task::spawn_blocking(move || WorkDir::keep_terms(&path, terms));
     }
 
     /// Asks the engine from time to time whether it still works.
@@ -88,7 +96,7 @@ impl Session {
     /// Serves streams until the daemon is to end.
     pub(crate) async fn run(&self, stop: Stop) -> Result<(), Error> {
         let connector = Connector::new(&self.config)?;
-        let mut jobs = Jobs::default();
+        let mut jobs = Jobs::adopt(self);
         let ended = tokio::select! {
             ended = self.serve(&connector, &mut jobs, stop) => ended,
             never = self.probe() => match never {},
