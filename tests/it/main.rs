@@ -30,6 +30,7 @@ mod commands;
 mod compatibility;
 mod daemon;
 mod demo;
+mod drain;
 mod dry_runs;
 mod engine;
 mod files;

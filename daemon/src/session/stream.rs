@@ -170,10 +170,11 @@ impl Stream<'_> {
         let mut heard = Instant::now();
         let mut more = true;
         loop {
+            stopping.notice(self.jobs);
+            self.jobs.forget_done();
             if stopping.is_draining() && !self.draining_told {
                 more = true;
             }
-            self.jobs.forget_done();
             self.session.config.vitals.running(self.jobs.running());
             if self.revoked && self.jobs.is_empty() {
                 return Ok(Err(Error::KeyRevoked));
