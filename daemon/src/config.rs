@@ -190,6 +190,10 @@ pub struct Config {
     pub engine_memory: Option<u64>,
     /// How an engine's shim is started.
     pub shim: ShimCommand,
+    /// Ends after one job.
+    pub run_once: bool,
+    /// Ends when it had no job for so long.
+    pub idle_exit: Option<Duration>,
     /// Waits and graces.
     pub intervals: Intervals,
     /// Where the daemon shows how it is.
@@ -224,6 +228,8 @@ impl Config {
             engine_env: Vec::new(),
             engine_memory: Some(ENGINE_MEMORY),
             shim: ShimCommand { program, args },
+            run_once: false,
+            idle_exit: None,
             intervals: Intervals::default(),
             vitals: Vitals::default(),
         })
@@ -241,6 +247,9 @@ impl Config {
         check_name(&self.name)?;
         if !(1..=MAX_CAPACITY).contains(&self.capacity) {
             return Err(rule("capacity", format!("must be 1 to {MAX_CAPACITY}")));
+        }
+        if self.run_once && self.capacity > 1 {
+            return Err(rule("run-once", "a daemon that ends after one job has a --capacity of 1"));
         }
         if self.engines.is_empty() {
             return Err(rule("engine", "name at least one of `terraform` and `echo`"));
@@ -344,7 +353,7 @@ mod tests {
     #[test]
     fn each_rule_names_its_field() {
         type Change = fn(&mut Config);
-        let broken: [(&str, Change); 9] = [
+        let broken: [(&str, Change); 10] = [
             ("url", |c| c.server.url = "http://10.0.0.1".to_owned()),
             ("url", |c| c.server.url = "ftp://x".to_owned()),
             ("url", |c| c.server.url = "https://host/path".to_owned()),
@@ -352,6 +361,7 @@ mod tests {
             ("name", |c| c.name = "has space".to_owned()),
             ("capacity", |c| c.capacity = 0),
             ("capacity", |c| c.capacity = 1001),
+            ("run-once", |c| (c.run_once, c.capacity) = (true, 2)),
             ("work-dir", |c| c.work_dir = PathBuf::new()),
             ("work-dir", |c| c.work_dir = PathBuf::from("relative")),
         ];

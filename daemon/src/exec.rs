@@ -1,5 +1,6 @@
 //! Runs one engine command under its shim and follows what it prints.
 
+use std::fs::{TryLockError, remove_dir_all};
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -9,11 +10,11 @@ use bytes::BytesMut;
 use nix::sys::stat::Mode;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::ShimCommand;
-use crate::files::{create_private, write_private};
+use crate::files::{make_empty, write_private};
 use crate::foreign;
 use crate::job::Stop;
 use crate::shim::record::Record;
@@ -21,6 +22,8 @@ use crate::shim::{self, Exit, Step};
 
 /// Bytes that the account of a command's end may have.
 const MAX_EXIT: u64 = 1024 * 1024;
+/// How often a step of an earlier daemon is looked at: its shim rings for nobody.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Why a command's end isn't known.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +40,8 @@ pub(crate) enum ExecError {
 }
 
 /// Runs the step in `dir`, sends on each record as it is printed, and interrupts the engine when told to stop. Returns
-/// once the engine has ended, save that a shim which died can't say so.
+/// once the engine has ended, save that a shim which died can't say so. A step that an earlier daemon began isn't run
+/// again: its records are sent on from the first, and its end is waited for.
 pub(crate) async fn run(
     shim_command: &ShimCommand,
     dir: &Path,
@@ -46,33 +50,24 @@ pub(crate) async fn run(
     grace: Duration,
     records: mpsc::Sender<Record>,
 ) -> Result<Exit, ExecError> {
-    prepare(dir, step).map_err(ExecError::Start)?;
-    let mut control =
-        File::options().read(true).write(true).open(dir.join(shim::CONTROL)).await.map_err(ExecError::Start)?;
-    let mut child = Command::new(&shim_command.program)
-        .args(&shim_command.args)
-        .arg(dir)
-        .env_clear()
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(ExecError::Start)?;
-    let mut doorbell = child.stdout.take().ok_or_else(|| ExecError::Start(io::Error::other("no pipe")))?;
+    let mut shim = match Shim::adopt(dir).map_err(ExecError::Lost)? {
+        Some(running) => running,
+        None => Shim::start(shim_command, dir, step).map_err(ExecError::Start)?,
+    };
+    let control = File::options().read(true).write(true).open(dir.join(shim::CONTROL)).await;
+    let mut control = control.map_err(ExecError::Start)?;
 
     let mut tail = Tail { file: None, buffer: BytesMut::new() };
-    let mut rings = [0; 4096];
     let mut interrupted = false;
     // The first error of ours. The engine is never left running because of one: it is interrupted and waited for.
     let mut broken = None;
     loop {
         let stop = tokio::select! {
-            rung = doorbell.read(&mut rings) => {
+            alive = shim.rung() => {
                 if broken.is_none() {
                     broken = tail.forward(dir, &records).await.err();
                 }
-                if matches!(rung, Ok(0) | Err(_)) {
+                if !alive {
                     break;
                 }
                 if broken.is_none() || interrupted {
@@ -93,7 +88,7 @@ pub(crate) async fn run(
             broken.get_or_insert(error);
         }
     }
-    child.wait().await.map_err(ExecError::Lost)?;
+    shim.ended().await.map_err(ExecError::Lost)?;
     if broken.is_none() {
         broken = tail.forward(dir, &records).await.err();
     }
@@ -104,8 +99,90 @@ pub(crate) async fn run(
     serde_json::from_slice(&exit).map_err(|e| ExecError::Lost(e.into()))
 }
 
+/// Ends what an earlier daemon left running of these steps, for a job that can't be gone on with. Returns whether there was
+/// something, once it has ended.
+pub(crate) async fn end_all(steps: &Path, grace: Duration) -> io::Result<bool> {
+    let mut found = false;
+    let mut entries = tokio::fs::read_dir(steps).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        let dir = entry.path();
+        let Some(mut shim @ Shim::Adopted(Some(_))) = Shim::adopt(&dir)? else { continue };
+        found = true;
+        let mut control = File::options().read(true).write(true).open(dir.join(shim::CONTROL)).await?;
+        control.write_all(format!("interrupt {}\n", grace.as_millis()).as_bytes()).await?;
+        control.flush().await?;
+        while shim.rung().await {}
+    }
+    Ok(found)
+}
+
+/// The shim, as far as it can be heard.
+#[derive(Debug)]
+enum Shim {
+    /// A child of this daemon.
+    Own(Box<Child>, ChildStdout),
+    /// An earlier daemon's: it holds the lock as long as it lives. `None`: it has ended.
+    Adopted(Option<std::fs::File>),
+}
+
+impl Shim {
+    fn start(command: &ShimCommand, dir: &Path, step: &Step) -> io::Result<Self> {
+        prepare(dir, step)?;
+        let mut child = Command::new(&command.program)
+            .args(&command.args)
+            .arg(dir)
+            .env_clear()
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let doorbell = child.stdout.take().ok_or_else(|| io::Error::other("no pipe"))?;
+        Ok(Self::Own(Box::new(child), doorbell))
+    }
+
+    /// The step's shim, if an earlier daemon started one that came to life.
+    fn adopt(dir: &Path) -> io::Result<Option<Self>> {
+        if !shim::has_begun(dir) {
+            return Ok(None);
+        }
+        let life = shim::life(dir)?;
+        match life.try_lock() {
+            Err(TryLockError::WouldBlock) => Ok(Some(Self::Adopted(Some(life)))),
+            Err(TryLockError::Error(error)) => Err(error),
+            Ok(()) if dir.join(shim::RECORDS).exists() => Ok(Some(Self::Adopted(None))),
+            // It ran nothing yet, and never will: what it needs goes while we have its lock.
+            Ok(()) => remove_dir_all(dir).map(|()| None),
+        }
+    }
+
+    /// Returns when there may be something to read; whether the shim still lives.
+    async fn rung(&mut self) -> bool {
+        match self {
+            Self::Own(_, doorbell) => !matches!(doorbell.read(&mut [0; 4096]).await, Ok(0) | Err(_)),
+            Self::Adopted(life) => {
+                let Some(file) = life else { return false };
+                if file.try_lock().is_ok() {
+                    *life = None;
+                    return false;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+                true
+            }
+        }
+    }
+
+    async fn ended(&mut self) -> io::Result<()> {
+        if let Self::Own(child, _) = self {
+            child.wait().await?;
+        }
+        Ok(())
+    }
+}
+
 fn prepare(dir: &Path, step: &Step) -> io::Result<()> {
-    create_private(dir)?;
+    // A daemon that died on its way here left no step.
+    make_empty(dir)?;
     nix::unistd::mkfifo(&dir.join(shim::CONTROL), Mode::S_IRUSR | Mode::S_IWUSR)?;
     let json = serde_json::to_vec(step).map_err(io::Error::other)?;
     write_private(&dir.join(shim::STEP), &json)

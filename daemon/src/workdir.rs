@@ -1,23 +1,35 @@
 //! The work directory: one daemon's at a time, with its instance id and a directory for each job.
 //!
-//! A later start of the daemon doesn't take a running job over yet: it leaves the directories of engines that still run
-//! and of jobs that were permitted to change things where they are, warns of them, and removes the others. A job's
-//! directory holds: `assign` (the assignment as it
-//! came), `logs` (the numbered lines), `permitted` (there from the apply permit on), `result`, `work` (where the engine
-//! runs) and `steps` (one directory per engine command, see [`crate::shim`]).
+//! A later daemon goes on with the unfinished jobs that it finds there; what it needs for that is in a job's directory (see
+//! [`crate::job::record`]) and, for all of them, in `terms`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use orgplane_proto::provisioner::v1::Assign;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::files::{create_own, create_private, let_through, private_file, write_private};
+use crate::files::{create_own, create_private, let_through, make_empty, private_file, write_private};
+use crate::job::instant;
+use crate::job::record::Record;
+use crate::job::runner::Terms;
 use crate::{Error, foreign, shim};
 
-/// The file that a job's directory has from the apply permit on.
-pub(crate) const PERMITTED: &str = "permitted";
-/// The folder of a job's directory in which its engine runs.
+/// In a job's directory: where its engine runs, and its commands.
 pub(crate) const WORK: &str = "work";
+pub(crate) const STEPS: &str = "steps";
+/// How long leases are good for; its time is that of their last renewal.
+const TERMS: &str = "terms";
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    lease: Duration,
+    apply_lease: Duration,
+    log_limit: u64,
+}
 
 /// The locked directory; unlocked when dropped.
 #[derive(Debug)]
@@ -28,8 +40,7 @@ pub(crate) struct WorkDir {
 }
 
 impl WorkDir {
-    /// Takes the directory for this process, creating what is missing, and removes what dead jobs left. A state that
-    /// may not have been handed in stays.
+    /// Takes the directory for this process, creating what is missing.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let jobs = path.join("jobs");
         create_own(path).map_err(Error::io(path))?;
@@ -42,7 +53,6 @@ impl WorkDir {
             Err(fs::TryLockError::Error(source)) => return Err(Error::Io { path: lock_path, source }),
         }
         let instance = instance_id(&path.join("instance"))?;
-        sweep(&jobs);
         Ok(Self { path: path.to_owned(), instance, _lock: lock })
     }
 
@@ -63,15 +73,53 @@ impl WorkDir {
         &self.path
     }
 
+    /// The unfinished jobs of earlier daemons, with their directories. What others left is removed, save what runs or may
+    /// hold a state that wasn't handed in. Blocks.
+    pub(crate) fn unfinished(&self) -> Vec<(PathBuf, Assign)> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.path.join("jobs")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let record = Record(&path);
+            if let Some(assign) = record.unfinished() {
+                found.push((path, assign));
+                continue;
+            }
+            let steps = fs::read_dir(path.join(STEPS)).into_iter().flatten().flatten();
+            if steps.into_iter().any(|step| shim::is_alive(&step.path())) {
+                tracing::warn!(directory = %path.display(), "an engine of an earlier job still runs; left alone");
+            } else if record.is_permitted() {
+                tracing::warn!(directory = %path.display(), "an earlier job may have left a state here; kept");
+            } else if let Err(error) = fs::remove_dir_all(&path) {
+                tracing::warn!(directory = %path.display(), %error, "can't remove what an earlier job left");
+            }
+        }
+        found
+    }
+
+    /// The terms of the leases, as an earlier daemon last knew them.
+    pub(crate) fn terms(&self) -> Option<Terms> {
+        let path = self.path.join(TERMS);
+        let kept: Kept = serde_json::from_slice(&foreign::read(&path, 1000).ok()?).ok()?;
+        let renewed = fs::metadata(&path).and_then(|about| about.modified()).map_or_else(|_| Instant::now(), instant);
+        let Kept { lease, apply_lease, log_limit } = kept;
+        Some(Terms { renewed, lease, apply_lease, log_limit })
+    }
+
+    /// Keeps the terms of leases that were renewed just now. Blocks.
+    pub(crate) fn keep_terms(path: &Path, terms: Terms) {
+        let Terms { lease, apply_lease, log_limit, .. } = terms;
+        let json = serde_json::to_vec(&Kept { lease, apply_lease, log_limit }).unwrap_or_default();
+        if let Err(error) = write_private(&path.join(TERMS), &json) {
+            tracing::warn!(%error, "can't keep the terms of leases; after a restart they count as lapsed");
+        }
+    }
+
     /// A fresh directory for one run of a job.
     pub(crate) fn create_job(&self, job: Uuid, attempt: u32) -> std::io::Result<PathBuf> {
         let path = self.path.join("jobs").join(format!("{job}.{attempt}"));
-        match fs::remove_dir_all(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
+        make_empty(&path)?;
         create_private(&path.join(WORK))?;
-        create_private(&path.join("steps"))?;
+        create_private(&path.join(STEPS))?;
         // What is in it is closed; so is it itself unless the directories above it are open.
         let_through(&path)?;
         Ok(path)
@@ -89,21 +137,6 @@ fn instance_id(path: &Path) -> Result<Uuid, Error> {
     Ok(id)
 }
 
-/// Removes the directories of earlier jobs, save those whose engine still runs.
-fn sweep(jobs: &Path) {
-    for entry in fs::read_dir(jobs).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let steps = fs::read_dir(path.join("steps")).into_iter().flatten().flatten();
-        if steps.into_iter().any(|step| shim::is_alive(&step.path())) {
-            tracing::warn!(directory = %path.display(), "an engine of an earlier daemon still runs; left alone");
-        } else if path.join(PERMITTED).exists() {
-            tracing::warn!(directory = %path.display(), "an earlier daemon applied here and didn't hand in the end; kept");
-        } else if let Err(error) = fs::remove_dir_all(&path) {
-            tracing::warn!(directory = %path.display(), %error, "can't remove what an earlier job left");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +151,7 @@ mod tests {
         drop(first);
         let second = WorkDir::open(dir.path()).unwrap();
         assert_eq!(second.instance(), instance);
+        assert!(second.unfinished().is_empty());
         assert!(!job.exists(), "a dead job's directory is removed");
     }
 }

@@ -17,6 +17,7 @@ macro_rules! on_each_database {
     };
 }
 
+mod adoption;
 mod authorization;
 mod bad_input;
 mod big_output;
@@ -29,6 +30,7 @@ mod commands;
 mod compatibility;
 mod daemon;
 mod demo;
+mod drain;
 mod dry_runs;
 mod engine;
 mod files;

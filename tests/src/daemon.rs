@@ -5,11 +5,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::binary::command;
 use crate::deployment::Deployment;
 use crate::process::Process;
+use crate::wait::SHORT;
 
 /// A running daemon with a work directory of its own.
 #[derive(Debug)]
@@ -40,6 +42,20 @@ impl Daemon {
     /// Starts one by a command of its own; see [`daemon_command`].
     pub fn run(folder: TempDir, name: &str, command: &mut Command) -> Self {
         Self { process: Process::start(name, command), folder }
+    }
+
+    /// Kills it, and nothing that it started.
+    ///
+    /// # Panics
+    /// When it doesn't die.
+    pub async fn kill(&mut self) {
+        self.process.signal(Signal::SIGKILL);
+        self.process.exit(SHORT).await;
+    }
+
+    /// Starts one in the same folder after the end of this one, by a command of its own.
+    pub fn start_again(&mut self, name: &str, command: &mut Command) {
+        self.process = Process::start(name, command);
     }
 
     /// Its process.

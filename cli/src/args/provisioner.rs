@@ -45,7 +45,9 @@ Examples:
   HTTPS_PROXY=http://user:password@proxy.internal:3128 orgplane provisioner start --url https://orgplane.example.com \\
     --tls-ca-file company-ca.pem --header-file access.headers --key-file cluster.key
 
-SIGTERM and SIGINT end it: it takes no more jobs and hands in what it has.";
+SIGTERM ends it: it takes no more jobs, and running ones have --drain-timeout to end. After that, at a second signal, and
+at SIGINT they are interrupted, and what they leave is handed in. A daemon that dies doesn't take its jobs along: the next
+one with the same --work-dir goes on with them.";
 
 #[derive(Args)]
 #[command(after_help = START_EXAMPLES)]
@@ -100,6 +102,18 @@ pub(crate) struct Start {
     /// Memory that each process of an engine may have, such as 512MiB or 4GiB; `none` for no limit.
     #[arg(long, value_name = "SIZE", env = "ORGPLANE_ENGINE_MEMORY_LIMIT", default_value_t)]
     pub(crate) engine_memory_limit: Memory,
+    /// How long running jobs may take after SIGTERM until they are interrupted.
+    #[arg(
+        long, env = "ORGPLANE_DRAIN_TIMEOUT", default_value = "30m", value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    pub(crate) drain_timeout: Duration,
+    /// Take one job, and end with it.
+    #[arg(long, env = "ORGPLANE_RUN_ONCE")]
+    pub(crate) run_once: bool,
+    /// End after so long without a job; by default never.
+    #[arg(long, env = "ORGPLANE_IDLE_EXIT", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) idle_exit: Option<Duration>,
     /// An engine to offer; may be repeated.
     #[arg(long = "engine", value_enum, default_value = "terraform", env = "ORGPLANE_ENGINES", value_delimiter = ',')]
     pub(crate) engines: Vec<Engine>,

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use orgplane_proto::limits;
 use orgplane_proto::provisioner::v1::{
-    Discovered, JobErrorCode, LogLevel, LogSource, Reference, StateReference, Timing, UploadKind, Verdict, assign,
+    ApplyVerdict, Discovered, JobErrorCode, LogLevel, LogSource, Reference, StateReference, Timing, UploadKind,
+    Verdict, assign,
 };
 
 use prost::Message as _;
@@ -18,12 +19,13 @@ use super::advice;
 use super::cache::Cache;
 use super::users::{Lent, Users};
 use super::{Failure, Host};
-use crate::files::{close, write_private};
+use crate::files::close;
 use crate::job::logs::{Line, Log};
 use crate::job::phase::Cause;
 use crate::job::{Job, Stop};
 use crate::session::bytes::{BytesError, Link};
-use crate::workdir::PERMITTED;
+use crate::shim;
+use crate::workdir::STEPS;
 
 /// More timings than this are not reported.
 const MAX_TIMINGS: usize = 1000;
@@ -40,6 +42,9 @@ pub(crate) struct Context {
     pub(crate) log: Log,
     /// Whom the job's engine runs as.
     pub(crate) user: Option<Lent>,
+    /// An earlier daemon began the job's first engine command: what was done since is not done again, and the directory
+    /// where the engine runs is its own.
+    pub(crate) begun: bool,
     link: Link,
     ledger: Mutex<Ledger>,
 }
@@ -59,8 +64,13 @@ impl Context {
             _ => None,
         };
         let ledger = Mutex::new(Ledger { stage: Cow::Borrowed("Setting up"), state, timings: Vec::new() });
-        let user = host.users.as_ref().and_then(Users::lend);
-        Self { host, job, log, user, link, ledger }
+        let first = shim::first_step(&job.dir.join(STEPS));
+        let begun = first.is_some();
+        let user = match first {
+            Some(step) => step.user.map(|owner| Users::lend_again(host.users.as_ref(), owner)),
+            None => host.users.as_ref().and_then(Users::lend),
+        };
+        Self { host, job, log, user, begun, link, ledger }
     }
 
     fn ledger<T>(&self, f: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -137,9 +147,14 @@ impl Context {
     /// Fetches the template's archive into the job's directory.
     pub(crate) async fn fetch_archive(&self) -> Result<PathBuf, Failure> {
         let path = self.job.dir.join("archive.tar");
+        if self.begun && path.exists() {
+            return Ok(path);
+        }
         let Some(reference) = &self.job.assign.archive else {
             return Err(Failure::job("the assignment names no archive"));
         };
+        // An earlier daemon may have died while it wrote one.
+        let _ = tokio::fs::remove_file(&path).await;
         let cache = Cache::new(&self.host.cache_dir);
         let (from, wanted, to) = (cache.clone(), reference.clone(), path.clone());
         let cached = tokio::task::spawn_blocking(move || from.get(&wanted, &to)).await;
@@ -161,7 +176,14 @@ impl Context {
 
     /// Asks for the permit to change things, and returns when it is given.
     pub(crate) async fn permit(&self, daily_cost: i32) -> Result<(), Failure> {
+        if self.job.machine().permitted() {
+            // To an earlier daemon.
+            self.say_quota(daily_cost, &self.job.record().verdict()).await;
+            return Ok(());
+        }
         self.check()?;
+        let unwritten = |e| Failure::job(advice::added(format!("can't write into the work directory: {e}")));
+        self.job.record().asks().map_err(unwritten)?;
         let mut verdicts = self.job.verdicts();
         self.job.ask_permit(daily_cost).map_err(|_| Failure::Stopped)?;
         let answered = self.or_stop(async { verdicts.wait_for(Option::is_some).await.ok().and_then(|v| v.clone()) });
@@ -179,16 +201,8 @@ impl Context {
         let stop = |cause, reason: &str| Stop { cause, reason: reason.to_owned(), grace: None };
         match verdict.verdict() {
             Verdict::Go => {
-                if daily_cost > 0 {
-                    self.stage("Commit quota").await;
-                    for (what, credits) in
-                        [("Cost", daily_cost), ("Budget", verdict.budget), ("Consumed", verdict.consumed)]
-                    {
-                        self.say(LogLevel::Info, format!("{what}: {credits} credits a day")).await;
-                    }
-                }
-                write_private(&self.job.dir.join(PERMITTED), b"")
-                    .map_err(|e| Failure::job(format!("can't write into the work directory: {e}")))?;
+                self.say_quota(daily_cost, &verdict).await;
+                self.job.record().permitted(&verdict).map_err(unwritten)?;
                 self.job.permit().map_err(|_| Failure::Stopped)
             }
             Verdict::OverQuota => {
@@ -208,6 +222,15 @@ impl Context {
             Verdict::Lost | Verdict::Unspecified => {
                 self.job.stop(stop(Cause::LeaseLost, "the lease is lost"));
                 Err(Failure::Stopped)
+            }
+        }
+    }
+
+    async fn say_quota(&self, daily_cost: i32, verdict: &ApplyVerdict) {
+        if daily_cost > 0 {
+            self.stage("Commit quota").await;
+            for (what, credits) in [("Cost", daily_cost), ("Budget", verdict.budget), ("Consumed", verdict.consumed)] {
+                self.say(LogLevel::Info, format!("{what}: {credits} credits a day")).await;
             }
         }
     }

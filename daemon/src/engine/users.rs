@@ -15,7 +15,8 @@ pub(crate) struct Users(Mutex<Vec<EngineUser>>);
 #[derive(Debug)]
 pub(crate) struct Lent {
     user: EngineUser,
-    of: Arc<Users>,
+    /// `None`: it isn't one of ours any more.
+    of: Option<Arc<Users>>,
 }
 
 impl Users {
@@ -26,7 +27,17 @@ impl Users {
     /// A free one, if there is one.
     pub(crate) fn lend(self: &Arc<Self>) -> Option<Lent> {
         let user = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        Some(Lent { user, of: Arc::clone(self) })
+        Some(Lent { user, of: Some(Arc::clone(self)) })
+    }
+
+    /// The one whose files a job's are already, since an earlier daemon.
+    pub(crate) fn lend_again(of: Option<&Arc<Self>>, (uid, gid): (u32, u32)) -> Lent {
+        let taken = of.and_then(|users| {
+            let mut free = users.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = free.iter().position(|user| (user.uid, user.gid) == (uid, gid))?;
+            Some(Lent { user: free.remove(place), of: Some(Arc::clone(users)) })
+        });
+        taken.unwrap_or_else(|| Lent { user: EngineUser { name: uid.to_string(), uid, gid, home: None }, of: None })
     }
 }
 
@@ -41,7 +52,9 @@ impl std::ops::Deref for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         // To the back, so that the next job gets the one whose cache is warm.
-        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.user.clone());
+        if let Some(users) = &self.of {
+            users.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.user.clone());
+        }
     }
 }
 

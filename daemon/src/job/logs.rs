@@ -1,6 +1,7 @@
 //! From what an engine says to numbered log lines: sensitive values masked, long lines split, the output cap applied.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -35,11 +36,49 @@ struct Shaper {
     used: u64,
     limit: u64,
     overflowed: bool,
+    /// Lines that an earlier daemon said of the job, and how often: they aren't said again.
+    said: HashMap<Said, u32>,
+}
+
+/// What makes a line the same when a job's steps are gone through again.
+type Said = (i32, i32, String, String);
+
+fn said(entry: &LogEntry) -> Said {
+    (entry.source, entry.level, entry.stage.clone(), entry.output.clone())
+}
+
+/// The line breaks count, so that empty lines aren't endless.
+const fn size(output: &str) -> u64 {
+    output.len() as u64 + 1
 }
 
 impl Shaper {
     fn new(limit: u64) -> Self {
-        Self { masker: Masker::default(), used: 0, limit, overflowed: false }
+        Self { masker: Masker::default(), used: 0, limit, overflowed: false, said: HashMap::new() }
+    }
+
+    /// Goes on after these lines.
+    fn after(limit: u64, lines: &[LogEntry]) -> Self {
+        let mut shaper = Self::new(limit);
+        for entry in lines {
+            shaper.used += size(&entry.output);
+            *shaper.said.entry(said(entry)).or_default() += 1;
+        }
+        shaper.overflowed = lines.last().is_some_and(|last| last.output == shaper.notice());
+        shaper
+    }
+
+    fn notice(&self) -> String {
+        format!("The job's log is longer than {} bytes; the rest is left out.", self.limit)
+    }
+
+    /// Whether the line was said already; each counts once.
+    fn was_said(&mut self, entry: &LogEntry) -> bool {
+        if self.said.is_empty() {
+            return false;
+        }
+        let times = self.said.get_mut(&said(entry)).filter(|times| **times > 0);
+        times.map(|times| *times -= 1).is_some()
     }
 
     fn shape(&mut self, line: Line, into: &mut Vec<LogEntry>) {
@@ -55,8 +94,7 @@ impl Shaper {
             if self.overflowed {
                 return;
             }
-            // The line break counts, so that empty lines aren't endless.
-            let size = part.len() as u64 + 1;
+            let size = size(part);
             let mut entry = LogEntry {
                 time: Some(line.time.into()),
                 source: line.source.into(),
@@ -64,11 +102,14 @@ impl Shaper {
                 stage: line.stage.clone().into_owned(),
                 output: part.to_owned(),
             };
+            if self.was_said(&entry) {
+                continue;
+            }
             if self.used + size + NOTICE_ROOM > self.limit {
                 self.overflowed = true;
                 entry.source = LogSource::ProvisionerDaemon.into();
                 entry.level = LogLevel::Warn.into();
-                entry.output = format!("The job's log is longer than {} bytes; the rest is left out.", self.limit);
+                entry.output = self.notice();
             }
             self.used += size;
             into.push(entry);
@@ -101,8 +142,21 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(limit: u64) -> Self {
-        Self { shaper: Shaper::new(limit), missing: 0, cause: String::new() }
+    const fn new(shaper: Shaper) -> Self {
+        Self { shaper, missing: 0, cause: String::new() }
+    }
+
+    /// Goes on with the spool, which has lines if an earlier daemon had the job.
+    fn after(limit: u64, spool: &Spool) -> Self {
+        let lines = spool.lines().unwrap_or_else(|error| {
+            tracing::warn!(%error, "a job's log can't be read back; lines may come twice");
+            Vec::new()
+        });
+        let shaper = Shaper::after(limit, &lines);
+        if shaper.overflowed {
+            spool.overflow();
+        }
+        Self::new(shaper)
     }
 
     /// What is said about lines that are missing, at the place where they are.
@@ -154,7 +208,11 @@ impl Log {
     pub(crate) fn start(spool: Arc<Spool>, limit: u64, wake: Arc<Notify>) -> Self {
         let (sender, mut receiver) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
-            let mut writer = Writer::new(limit);
+            let before = Arc::clone(&spool);
+            let mut writer = match tokio::task::spawn_blocking(move || Writer::after(limit, &before)).await {
+                Ok(writer) => writer,
+                Err(error) => return tracing::error!(%error, "a job's log writer failed; lines are lost"),
+            };
             let mut commands = Vec::new();
             while receiver.recv_many(&mut commands, QUEUE).await > 0 {
                 let (spool, wake, batch) = (Arc::clone(&spool), Arc::clone(&wake), std::mem::take(&mut commands));
@@ -264,7 +322,7 @@ mod tests {
 
     #[test]
     fn lines_that_cant_be_written_are_counted_where_they_are_missing() {
-        let mut writer = Writer::new(1 << 20);
+        let mut writer = Writer::new(Shaper::new(1 << 20));
         let (written, left) = (RefCell::new(Vec::new()), Cell::new(0));
         let mut say = |output: &str, failures: u32| {
             left.set(failures);
@@ -287,6 +345,24 @@ mod tests {
         let written = written.into_inner();
         assert!(written[2].starts_with("2 lines are missing: No space left"), "{written:?}");
         assert_eq!([&written[..2], &written[3..]].concat(), ["one", "retried", "four", "five"]);
+    }
+
+    #[test]
+    fn lines_of_an_earlier_daemon_arent_said_again() {
+        let mut shaper = Shaper::new(1 << 20);
+        let mut before = Vec::new();
+        for output in ["one", "twice", "twice", "secret"] {
+            shaper.shape(line(output), &mut before);
+        }
+        let mut later = Shaper::after(1 << 20, &before);
+        for (output, again) in [("one", 0), ("twice", 0), ("new", 1), ("twice", 0), ("twice", 1)] {
+            assert_eq!(shaped(&mut later, output).len(), again, "{output}");
+        }
+        assert_eq!(later.used, shaper.used + size("new") + size("twice"));
+        let mut full = Shaper::new(NOTICE_ROOM + 10);
+        let mut before = Vec::new();
+        full.shape(line("12345\n67890"), &mut before);
+        assert!(Shaper::after(NOTICE_ROOM + 10, &before).overflowed);
     }
 
     #[test]

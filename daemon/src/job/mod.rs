@@ -3,29 +3,32 @@
 pub(crate) mod logs;
 mod mask;
 pub(crate) mod phase;
+pub(crate) mod record;
 pub(crate) mod runner;
 pub(crate) mod spool;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use orgplane_proto::provisioner::v1::daemon_message::Message;
 use orgplane_proto::provisioner::v1::{
     Accepted, ApplyRequest, ApplyVerdict, Assign, Cancel, Checkpoint, Discovered, HeldJob, RejectReason, Rejected,
     Result as JobResult, StateReference, Verdict,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use self::phase::{Cause, Effect, Event, InvalidTransition, Machine, Phase};
+use self::record::Record;
 use self::spool::Spool;
 
 /// So long the logs and the state of a lost job are offered after its end.
 const SALVAGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How an engine is to be stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stop {
     pub(crate) cause: Cause,
     /// For people.
@@ -126,6 +129,32 @@ impl Job {
         }
     }
 
+    /// A job that an earlier daemon had in this directory. One that had ended has ended.
+    pub(crate) fn adopt(assign: Assign, dir: PathBuf, spool: Arc<Spool>, wake: Arc<Notify>) -> Self {
+        let mut job = Self::new(assign, dir, spool, wake);
+        let record = Record(&job.dir);
+        let (permitted, kept) = (record.is_permitted(), record.is_kept());
+        let (stop, result) = (record.stop(), record.result());
+        let asked = record.has_asked();
+        job.assigned_at = record.assigned_at().map_or(job.assigned_at, instant);
+        let state = job.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.machine = Machine::adopted(permitted);
+        state.permitted_at = permitted.then(Instant::now);
+        (state.asked, state.kept) = (asked, kept);
+        if let Some(stop) = stop {
+            job.stop(stop);
+        }
+        if let Some(result) = result {
+            job.finish(result);
+            job.end();
+        }
+        job
+    }
+
+    pub(crate) fn record(&self) -> Record<'_> {
+        Record(&self.dir)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,6 +192,7 @@ impl Job {
 
     pub(crate) fn reject(&self, reason: RejectReason, detail: String) {
         let rejected = rejection(&self.assign, reason, detail);
+        self.record().over();
         self.tell(|s| {
             s.apply_request = Letter::none();
             s.rejected.put(rejected);
@@ -228,6 +258,7 @@ impl Job {
 
     /// Its directory is to stay, whatever the server says: it may hold a state that is nowhere else.
     pub(crate) fn keep(&self) {
+        self.record().keep();
         self.state().kept = true;
     }
 
@@ -254,6 +285,7 @@ impl Job {
         let interrupts = matches!(state.machine.on(Event::Stop(stop.cause)), Ok(Effect::Interrupt));
         drop(state);
         if interrupts {
+            self.record().stops(&stop);
             self.stop.send_replace(Some(stop));
         }
         self.wake.notify_one();
@@ -387,6 +419,12 @@ impl Job {
         let state = self.state();
         !state.abandoned && (!state.salvage || state.machine.permitted())
     }
+}
+
+/// When that was, on the clock that doesn't jump; now if that was before it began to run.
+pub(crate) fn instant(time: SystemTime) -> Instant {
+    let now = Instant::now();
+    now.checked_sub(time.elapsed().unwrap_or_default()).unwrap_or(now)
 }
 
 /// Gives an assignment back.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use orgplane_proto::provisioner::v1::JobPhase;
+use serde::{Deserialize, Serialize};
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) enum Event {
 }
 
 /// Why a job is to end before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Cause {
     /// Somebody canceled it.
     Canceled,
@@ -77,6 +78,12 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) const fn new() -> Self {
         Self { phase: Phase::Preparing, stopped: None, permitted: false }
+    }
+
+    /// A job that an earlier daemon had.
+    pub(crate) const fn adopted(permitted: bool) -> Self {
+        let phase = if permitted { Phase::Applying } else { Phase::Preparing };
+        Self { phase, stopped: None, permitted }
     }
 
     pub(crate) const fn phase(self) -> Phase {

@@ -14,9 +14,9 @@ use super::logs::Log;
 use super::phase::Cause;
 use super::{Job, Stop};
 use crate::engine::{self, Context, Failure, Host};
-use crate::files::write_private;
+use crate::exec;
 use crate::session::bytes::Link;
-use crate::workdir::WORK;
+use crate::workdir::{STEPS, WORK};
 
 /// A result over this is not sent: messages over 1 MiB end the stream.
 const MAX_RESULT: usize = 900 * 1024;
@@ -63,6 +63,10 @@ async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver
             () = guard(&job, terms) => engine.await,
         }
     };
+    let ended = match ended {
+        Err(failure) if context.begun => Err(left_running(&context, failure).await),
+        ended => ended,
+    };
     context.log.flush().await;
     if matches!(ended, Err(Failure::Lost(_))) && job.machine().permitted() {
         // Nobody knows what is there.
@@ -77,10 +81,7 @@ async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver
     let mut result = JobResult { state, timings, ..outcome(&job, ended) };
     result.error = context.log.masked(result.error).await;
     let result = bounded(result);
-    let path = job.dir.join("result");
-    if let Err(error) = write_private(&path, &result.encode_to_vec()) {
-        tracing::warn!(path = %path.display(), %error, "can't keep the job's result on disk");
-    }
+    job.record().ended(&result);
     if !job.machine().permitted() && !job.may_be_permitted() {
         make_room(&job).await;
     }
@@ -93,6 +94,20 @@ async fn make_room(job: &Job) {
     let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(work)).await;
     if let Ok(Err(error)) = removed {
         tracing::warn!(directory = %job.dir.display(), %error, "can't remove what a job worked on");
+    }
+}
+
+/// What an earlier daemon began doesn't go on without anybody: it is ended before the job is.
+async fn left_running(context: &Context, failure: Failure) -> Failure {
+    let (job, host) = (&context.job, &context.host);
+    let grace = job.machine().grace(host.plan_grace, host.apply_grace);
+    match exec::end_all(&job.dir.join(STEPS), grace).await {
+        Ok(false) => failure,
+        Ok(true) => match failure {
+            Failure::Job { error, .. } | Failure::Infrastructure(error) | Failure::Lost(error) => Failure::Lost(error),
+            Failure::Stopped => Failure::Lost("the job was stopped".to_owned()),
+        },
+        Err(error) => Failure::Lost(format!("the engine of an earlier provisioner daemon can't be ended: {error}")),
     }
 }
 

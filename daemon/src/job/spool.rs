@@ -33,6 +33,13 @@ struct Index {
     overflowed: bool,
 }
 
+impl Index {
+    fn new(next: i64, credit: u64) -> Self {
+        let before = next.max(1) - 1;
+        Self { acked: before, sent: before, lines: VecDeque::new(), end: 0, credit, overflowed: false }
+    }
+}
+
 /// Where a line is, and how long its output is with its end: empty lines use credit too.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -55,9 +62,33 @@ impl Spool {
     pub(crate) fn create(path: &Path, next: i64, credit: u64) -> std::io::Result<Self> {
         let file = private_file(path)?;
         file.set_len(0)?;
-        let before = next.max(1) - 1;
-        let index = Index { acked: before, sent: before, lines: VecDeque::new(), end: 0, credit, overflowed: false };
-        Ok(Self { file, index: Mutex::new(index) })
+        Ok(Self { file, index: Mutex::new(Index::new(next, credit)) })
+    }
+
+    /// The spool that an earlier daemon left, all of it unacknowledged; what it wrote last in part is cut off.
+    pub(crate) fn open(path: &Path, next: i64, credit: u64) -> std::io::Result<Self> {
+        let spool = Self { file: private_file(path)?, index: Mutex::new(Index::new(next, credit)) };
+        let mut index = spool.index();
+        each(&spool.file, |entry, length| {
+            let start = index.end;
+            index.lines.push_back(Place { start, output: entry.output.len() as u64 + 1 });
+            index.end += length;
+        })?;
+        spool.file.set_len(index.end)?;
+        drop(index);
+        Ok(spool)
+    }
+
+    /// All lines that were ever added. Blocks on the file.
+    pub(crate) fn lines(&self) -> std::io::Result<Vec<LogEntry>> {
+        let mut lines = Vec::new();
+        each(&self.file, |entry, _| lines.push(entry))?;
+        Ok(lines)
+    }
+
+    /// No more lines will come after those that are there.
+    pub(crate) fn overflow(&self) {
+        self.index().overflowed = true;
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -157,6 +188,19 @@ impl Spool {
     }
 }
 
+/// Each whole line of the file, with the bytes it takes there.
+fn each(file: &File, mut line: impl FnMut(LogEntry, u64)) -> std::io::Result<()> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(std::io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let before = rest.len();
+        let Ok(entry) = LogEntry::decode_length_delimited(&mut rest) else { break };
+        line(entry, (before - rest.len()) as u64);
+    }
+    Ok(())
+}
+
 fn count(lines: &VecDeque<Place>) -> i64 {
     i64::try_from(lines.len()).unwrap_or(i64::MAX)
 }
@@ -191,6 +235,21 @@ mod tests {
         assert_eq!((again.first, spool.read(&again).unwrap()), (6, vec![line("bbbb"), line("cccc")]));
         spool.ack(7, 1000);
         assert!(spool.all_acked());
+    }
+
+    #[test]
+    fn a_later_daemon_finds_all_whole_lines() {
+        let (dir, first) = spool(1000);
+        first.append(&[line("one"), line("two")], false).unwrap();
+        let path = dir.path().join("logs");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [whole.as_slice(), &whole[..2]].concat()).unwrap();
+        let second = Spool::open(&path, 5, 1000).unwrap();
+        assert_eq!((second.last(), second.lines().unwrap()), (6, vec![line("one"), line("two")]));
+        second.rewind(6, 1000);
+        second.append(&[line("three")], false).unwrap();
+        let batch = second.take().unwrap();
+        assert_eq!((batch.first, second.read(&batch).unwrap()), (6, vec![line("two"), line("three")]));
     }
 
     #[test]

@@ -7,15 +7,15 @@ use orgplane_proto::provisioner::v1::daemon_message::Message;
 use orgplane_proto::provisioner::v1::{
     Accepted, Assign, HeldJob, Outcome, Registered, RejectReason, Result as JobResult,
 };
-use prost::Message as _;
 use uuid::Uuid;
 
 use super::Session;
 use super::bytes::Link;
+use super::stream::DEFAULT_CREDIT;
 use crate::Vitals;
 use crate::engine::advice;
-use crate::files::write_private;
 use crate::job::phase::Cause;
+use crate::job::record::{LOGS, Record};
 use crate::job::spool::{Batch, Spool};
 use crate::job::{Job, Stop, rejection, runner};
 
@@ -33,6 +33,28 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
+    /// Goes on with what earlier daemons left in the work directory. Blocks on the disk.
+    pub(super) fn adopt(session: &Session) -> Self {
+        let mut jobs = Self::default();
+        for (dir, assign) in session.work.unfinished() {
+            let (lease, directory) = (assign.lease_id.clone(), dir.display().to_string());
+            let spool = match Spool::open(&dir.join(LOGS), assign.next_log_number, DEFAULT_CREDIT) {
+                Ok(spool) => Arc::new(spool),
+                Err(error) => {
+                    tracing::error!(job = %assign.job_id, directory, %error, "can't go on with an earlier daemon's job");
+                    continue;
+                }
+            };
+            let job = Arc::new(Job::adopt(assign, dir, spool, Arc::clone(&session.wake)));
+            tracing::info!(job = %job.assign.job_id, directory, ended = job.has_ended(), "job of an earlier daemon adopted");
+            if !job.has_ended() {
+                start(session, &job);
+            }
+            jobs.by_lease.insert(lease, job);
+        }
+        jobs
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_lease.is_empty()
     }
@@ -95,8 +117,7 @@ impl Jobs {
         };
         session.config.vitals.assigned(true);
         tracing::info!(job = %assign.job_id, attempt = assign.attempt, engine = assign.engine, "job assigned");
-        let link = Link::new(session.way.subscribe());
-        tokio::spawn(runner::run(Arc::clone(&session.host), Arc::clone(&job), link, session.terms.subscribe()));
+        start(session, &job);
         self.by_lease.insert(assign.lease_id, job);
     }
 
@@ -168,6 +189,11 @@ impl Jobs {
     }
 }
 
+fn start(session: &Session, job: &Arc<Job>) {
+    let link = Link::new(session.way.subscribe());
+    tokio::spawn(runner::run(Arc::clone(&session.host), Arc::clone(job), link, session.terms.subscribe()));
+}
+
 fn lose(job: &Job, reason: &str, vitals: &Vitals) {
     if job.is_lost() {
         return;
@@ -181,8 +207,8 @@ fn prepare(session: &Session, assign: &Assign, credit: u64) -> Result<Arc<Job>, 
     let id: Uuid = assign.job_id.parse().map_err(|_| "the job's id is no UUID".to_owned())?;
     let prepared = || -> std::io::Result<Arc<Job>> {
         let dir = session.work.create_job(id, assign.attempt)?;
-        write_private(&dir.join("assign"), &assign.encode_to_vec())?;
-        let spool = Arc::new(Spool::create(&dir.join("logs"), assign.next_log_number, credit)?);
+        Record(&dir).assigned(assign)?;
+        let spool = Arc::new(Spool::create(&dir.join(LOGS), assign.next_log_number, credit)?);
         Ok(Arc::new(Job::new(assign.clone(), dir, spool, Arc::clone(&session.wake))))
     };
     prepared().map_err(|e| advice::added(format!("the provisioner daemon can't make the job's directory: {e}")))
@@ -208,6 +234,7 @@ fn discard(job: Arc<Job>) {
     if job.holds_state() {
         let directory = job.dir.display();
         tracing::warn!(job = %job.assign.job_id, %directory, "the server didn't take the job's last state; it is kept");
+        job.record().over();
         return;
     }
     tokio::task::spawn_blocking(move || {

@@ -52,7 +52,8 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(config: Config, host: Host, work: WorkDir) -> Self {
-        let terms = Terms { renewed: Instant::now(), lease: Duration::ZERO, apply_lease: Duration::ZERO, log_limit: 0 };
+        let none = Terms { renewed: Instant::now(), lease: Duration::ZERO, apply_lease: Duration::ZERO, log_limit: 0 };
+        let terms = work.terms().unwrap_or(none);
         Self {
             config,
             host: Arc::new(host),
@@ -68,6 +69,13 @@ impl Session {
 
     fn engines_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// The server renewed all leases.
+    fn renewed(&self, terms: Terms) {
+        self.terms.send_replace(terms);
+        let path = self.work_dir.clone();
+        tokio::task::spawn_blocking(move || WorkDir::keep_terms(&path, terms));
     }
 
     /// Asks the engine from time to time whether it still works.
@@ -88,7 +96,7 @@ impl Session {
     /// Serves streams until the daemon is to end.
     pub(crate) async fn run(&self, stop: Stop) -> Result<(), Error> {
         let connector = Connector::new(&self.config)?;
-        let mut jobs = Jobs::default();
+        let mut jobs = Jobs::adopt(self);
         let ended = tokio::select! {
             ended = self.serve(&connector, &mut jobs, stop) => ended,
             never = self.probe() => match never {},
@@ -115,8 +123,8 @@ impl Session {
 
     async fn serve(&self, connector: &Connector, jobs: &mut Jobs, stop: Stop) -> Result<(), Error> {
         let intervals = &self.config.intervals;
-        let mut stopping = Stopping::new(stop, intervals.drain, intervals.apply_grace + HAND_IN_LIMIT);
-        let mut backoff = Backoff::new(self.config.intervals.backoff_min, self.config.intervals.backoff_max);
+        let mut stopping = Stopping::new(stop, &self.config);
+        let mut backoff = Backoff::new(intervals.backoff_min, intervals.backoff_max);
         let mut last_cause = String::new();
         loop {
             let connected = tokio::select! {
@@ -161,6 +169,10 @@ struct Stopping {
     stop: Stop,
     drain: Duration,
     hand_in: Duration,
+    run_once: bool,
+    idle_exit: Option<Duration>,
+    /// The last time that it had a job, or its start.
+    busy: Instant,
     step: Step,
 }
 
@@ -177,8 +189,35 @@ enum Step {
 }
 
 impl Stopping {
-    const fn new(stop: Stop, drain: Duration, hand_in: Duration) -> Self {
-        Self { stop, drain, hand_in, step: Step::Serving }
+    fn new(stop: Stop, config: &Config) -> Self {
+        Self {
+            stop,
+            drain: config.intervals.drain,
+            hand_in: config.intervals.apply_grace + HAND_IN_LIMIT,
+            run_once: config.run_once,
+            idle_exit: config.idle_exit,
+            busy: Instant::now(),
+            step: Step::Serving,
+        }
+    }
+
+    /// To be called whenever there may be other jobs than before.
+    fn notice(&mut self, jobs: &Jobs) {
+        if jobs.is_empty() {
+            return;
+        }
+        self.busy = Instant::now();
+        if self.run_once {
+            self.stop.drain.cancel();
+        }
+    }
+
+    /// Returns when it had no job for long enough to end.
+    async fn bored(&self, jobs: &Jobs) {
+        match self.idle_exit {
+            Some(limit) if jobs.is_empty() => tokio::time::sleep_until(self.busy + limit).await,
+            _ => std::future::pending().await,
+        }
     }
 
     fn is_draining(&self) -> bool {
@@ -196,6 +235,7 @@ impl Stopping {
                 tokio::select! {
                     () = self.stop.drain.cancelled() => {}
                     () = self.stop.interrupt.cancelled() => {}
+                    () = self.bored(jobs) => self.stop.drain.cancel(),
                 }
                 tracing::info!(jobs = jobs.running(), "draining: running jobs end, no new ones are taken");
                 self.step = Step::Draining(Instant::now() + self.drain);
@@ -219,6 +259,7 @@ impl Stopping {
 
     /// Without a stream: returns when the daemon is to end and has nothing left to hand in, or time is up.
     async fn idle(&mut self, jobs: &Jobs) {
+        self.notice(jobs);
         while !(self.is_draining() && jobs.is_empty() || self.gave_up()) {
             self.changed(jobs).await;
         }

@@ -24,7 +24,7 @@ use crate::job::runner::Terms;
 const REGISTER_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const QUEUE: usize = 8;
-const DEFAULT_CREDIT: u64 = 256 * 1024;
+pub(super) const DEFAULT_CREDIT: u64 = 256 * 1024;
 const DEFAULT_LOG_LIMIT: u64 = 1024 * 1024;
 /// The server is to be heard from at least every 15 seconds.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -156,12 +156,8 @@ impl Stream<'_> {
     fn begin(&mut self, registered: &Registered, client: Client) {
         let lease = duration(registered.lease.as_ref(), Duration::from_secs(90));
         let log_limit = if registered.log_limit == 0 { DEFAULT_LOG_LIMIT } else { registered.log_limit };
-        self.session.terms.send_replace(Terms {
-            renewed: Instant::now(),
-            lease,
-            apply_lease: duration(registered.apply_lease.as_ref(), Duration::from_secs(15 * 60)),
-            log_limit,
-        });
+        let apply_lease = duration(registered.apply_lease.as_ref(), Duration::from_secs(15 * 60));
+        self.session.renewed(Terms { renewed: Instant::now(), lease, apply_lease, log_limit });
         self.jobs.resume(registered, self.credit, &self.session.config.vitals);
         self.session.way.send_replace(Way::Open(Box::new(client)));
     }
@@ -174,10 +170,11 @@ impl Stream<'_> {
         let mut heard = Instant::now();
         let mut more = true;
         loop {
+            stopping.notice(self.jobs);
+            self.jobs.forget_done();
             if stopping.is_draining() && !self.draining_told {
                 more = true;
             }
-            self.jobs.forget_done();
             self.session.config.vitals.running(self.jobs.running());
             if self.revoked && self.jobs.is_empty() {
                 return Ok(Err(Error::KeyRevoked));
@@ -287,7 +284,10 @@ impl Stream<'_> {
                 job.acknowledged(ack.log_number, ack.state_serial, ack.log_credit);
             }),
             Said::ApplyVerdict(verdict) => self.jobs.with(&verdict.lease_id.clone(), |job| job.judge(verdict)),
-            Said::HeartbeatAck(_) => self.session.terms.send_modify(|terms| terms.renewed = Instant::now()),
+            Said::HeartbeatAck(_) => {
+                let terms = *self.session.terms.borrow();
+                self.session.renewed(Terms { renewed: Instant::now(), ..terms });
+            }
             Said::ResultStored(stored) => {
                 self.session.config.vitals.done();
                 self.jobs.forget(&stored.lease_id);

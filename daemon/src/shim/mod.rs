@@ -2,8 +2,7 @@
 //!
 //! Terraform dies within seconds when the pipe it prints into breaks. So the shim holds the other end of its pipes, in a
 //! session of its own, and reads them always; the daemon reads what the shim wrote down. Everything the two say to each
-//! other goes through the step's directory. A daemon that starts later doesn't take a running job over yet: it leaves a
-//! running engine and its directory alone, says so, and the server counts the job as lost when its lease ends.
+//! other goes through the step's directory, so that a daemon that starts later can go on in the place of one that died.
 //!
 //! | file | written by | |
 //! |---|---|---|
@@ -34,6 +33,8 @@ pub(crate) const RECORDS: &str = "records";
 pub(crate) const STDOUT: &str = "stdout";
 pub(crate) const EXIT: &str = "exit.json";
 const ALIVE: &str = "alive";
+/// Its environment may be long.
+const MAX_STEP: u64 = 16 * 1024 * 1024;
 
 /// One engine command.
 #[derive(Clone, Serialize, Deserialize)]
@@ -92,10 +93,27 @@ pub fn shim(dir: &Path) -> i32 {
 }
 
 fn take_over(dir: &Path) -> std::io::Result<(fs::File, Step)> {
-    let alive = private_file(&dir.join(ALIVE))?;
+    let alive = life(dir)?;
     alive.try_lock().map_err(std::io::Error::other)?;
     let step = serde_json::from_slice(&fs::read(dir.join(STEP))?).map_err(std::io::Error::other)?;
     Ok((alive, step))
+}
+
+/// Whether the step was begun, by this daemon or an earlier one. Its shim may not have come to life.
+pub(crate) fn has_begun(dir: &Path) -> bool {
+    dir.join(STEP).exists()
+}
+
+/// The first step among these, if one was begun.
+pub(crate) fn first_step(steps: &Path) -> Option<Step> {
+    let mut dirs: Vec<_> = fs::read_dir(steps).ok()?.flatten().map(|entry| entry.path()).collect();
+    dirs.sort();
+    serde_json::from_slice(&foreign::read(&dirs.first()?.join(STEP), MAX_STEP).ok()?).ok()
+}
+
+/// What a shim keeps locked as long as it lives. Who has the lock keeps any later one from running.
+pub(crate) fn life(dir: &Path) -> std::io::Result<fs::File> {
+    private_file(&dir.join(ALIVE))
 }
 
 /// Whether a shim still runs in the directory.

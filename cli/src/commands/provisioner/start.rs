@@ -42,6 +42,8 @@ pub(crate) async fn run(args: Start) -> Result<()> {
     }
     config.engine_env = args.engine_env;
     config.engine_memory = args.engine_memory_limit.0;
+    config.intervals.drain = args.drain_timeout;
+    (config.run_once, config.idle_exit) = (args.run_once, args.idle_exit);
     if let Some(dir) = args.cache_dir {
         config.cache_dir = absolute(dir)?;
     }

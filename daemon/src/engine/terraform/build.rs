@@ -95,7 +95,10 @@ fn judge(terraform: &Terraform<'_>, ended: &Ended) -> Result<(), Failure> {
             Failure::Stopped => Failure::job("the apply was interrupted"),
             other => other,
         };
-        with_in_flight(failure, ended)
+        match failure {
+            Failure::Job { error, code } => Failure::Job { error: ended.output.with_in_flight(error), code },
+            other => other,
+        }
     })
 }
 
@@ -117,16 +120,4 @@ async fn unstored(terraform: &Terraform<'_>, applied: Result<(), Failure>, why: 
 async fn after(terraform: &Terraform<'_>, env: &std::collections::BTreeMap<String, String>) -> Result<Show, Failure> {
     terraform.context.stage("Graphing Infrastructure").await;
     terraform.show_applied(env).await
-}
-
-/// Names what may exist without being in any state.
-fn with_in_flight(failure: Failure, ended: &Ended) -> Failure {
-    let names: Vec<&str> = ended.output.in_flight().take(20).collect();
-    match failure {
-        Failure::Job { error, code } if !names.is_empty() => {
-            let error = format!("{error}; may exist without being in the state: {}", names.join(", "));
-            Failure::Job { error, code }
-        }
-        other => other,
-    }
 }

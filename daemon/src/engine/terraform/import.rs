@@ -22,7 +22,7 @@ pub(super) async fn run(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveE
     let context = terraform.context;
     let module = open(terraform, unpacked).await?;
     context.stage("Parsing template parameters").await;
-    let (readme, cut) = readme(&terraform.work).await;
+    let (readme, cut) = readme(&terraform.template).await;
     if cut {
         context.say(LogLevel::Warn, format!("README.md is longer than {MAX_README} bytes; the rest is left out")).await;
     }
@@ -74,8 +74,8 @@ async fn planned(terraform: &Terraform<'_>, transition: &str) -> Result<Vec<Reso
 }
 
 /// The readme, and whether it was cut.
-async fn readme(work: &Path) -> (String, bool) {
-    let read = foreign::read_async(work.join("README.md"), MAX_UNPACKED).await;
+async fn readme(template: &Path) -> (String, bool) {
+    let read = foreign::read_async(template.join("README.md"), MAX_UNPACKED).await;
     let Ok(bytes) = read else { return (String::new(), false) };
     let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let end = text.floor_char_boundary(MAX_README);

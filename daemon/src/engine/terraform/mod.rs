@@ -31,7 +31,7 @@ use self::resources::Show;
 use self::steps::Terraform;
 use self::variables::VarFiles;
 use super::{Context, Failure, advice};
-use crate::files::write_private;
+use crate::files::{make_empty, write_private};
 
 /// Where the values of variables are, in the directory where Terraform runs.
 const VAR_FILE: &str = "orgplane.tfvars.json";
@@ -47,12 +47,18 @@ const BACKEND: &str = "terraform {\n  backend \"local\" {}\n}\n";
 pub(super) async fn run(context: &Context, binary: &Binary) -> Result<Payload, Failure> {
     let archive = context.fetch_archive().await?;
     let terraform = Terraform::new(context, binary);
-    let (from, work) = (archive.clone(), terraform.work.clone());
-    let unpacked = tokio::task::spawn_blocking(move || archive::unpack(&from, &work)).await;
+    let (from, into) = (archive.clone(), terraform.template.clone());
+    let unpacked = tokio::task::spawn_blocking(move || {
+        make_empty(&into)?;
+        archive::unpack(&from, &into)
+    });
+    let unpacked = unpacked.await;
     let unpacked = unpacked.map_err(|e| Failure::Lost(e.to_string()))?;
     match &context.job.assign.job {
         Some(assign::Job::WorkspaceBuild(build)) => {
-            if let Some(reference) = build.state.as_ref().and_then(|s| s.reference.as_ref()) {
+            let state = build.state.as_ref().and_then(|s| s.reference.as_ref());
+            // The engine's own is newer.
+            if let Some(reference) = state.filter(|_| !context.begun) {
                 context.fetch(reference, &terraform.work.join(state::FILE)).await?;
             }
             context.job.accept();
@@ -89,17 +95,17 @@ async fn open(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> 
 
 async fn inspect(terraform: &Terraform<'_>, unpacked: Result<(), ArchiveError>) -> Result<Module, Failure> {
     unpacked.map_err(|e| Failure::job(advice::added(e.to_string())))?;
-    let (work, opentofu) = (terraform.work.clone(), terraform.binary.opentofu);
-    let module = tokio::task::spawn_blocking(move || module::inspect(&work, opentofu)).await;
+    let (template, opentofu) = (terraform.template.clone(), terraform.binary.opentofu);
+    let module = tokio::task::spawn_blocking(move || module::inspect(&template, opentofu)).await;
     let module = module.map_err(|e| Failure::Lost(e.to_string()))?;
     let module = module.map_err(|e| Failure::job(format!("the template can't be read: {e}")))?;
     if let Some(refusal) = &module.foreign_backend {
         return Err(Failure::job(refusal.clone()));
     }
-    write(&terraform.work, BACKEND_FILE, BACKEND.as_bytes())?;
+    write(&terraform.template, BACKEND_FILE, BACKEND.as_bytes())?;
     let lock_file = &terraform.context.job.assign.lock_file;
     if !lock_file.is_empty() {
-        write(&terraform.work, LOCK_FILE, lock_file.as_bytes())?;
+        write(&terraform.template, LOCK_FILE, lock_file.as_bytes())?;
     }
     Ok(module)
 }
@@ -112,9 +118,9 @@ async fn write_variables(terraform: &Terraform<'_>, module: &Module) -> Result<(
     }
     let VarFiles { kept, ephemeral } = files?;
     if !ephemeral.is_empty() {
-        write(&terraform.work, EPHEMERAL_FILE, Value::Object(ephemeral).to_string().as_bytes())?;
+        write(&terraform.template, EPHEMERAL_FILE, Value::Object(ephemeral).to_string().as_bytes())?;
     }
-    write(&terraform.work, VAR_FILE, Value::Object(kept).to_string().as_bytes())
+    write(&terraform.template, VAR_FILE, Value::Object(kept).to_string().as_bytes())
 }
 
 fn write(work: &Path, file: &str, bytes: &[u8]) -> Result<(), Failure> {

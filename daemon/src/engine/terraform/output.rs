@@ -11,6 +11,8 @@ use crate::shim::record::{Record, Stream};
 
 /// More spans at a time are not followed.
 const MAX_SPANS: usize = 10_000;
+/// So many resources in flight are named.
+const MAX_NAMES: usize = 20;
 
 /// Reads one command's output.
 #[derive(Debug)]
@@ -135,9 +137,13 @@ impl Output {
         self.advice
     }
 
-    /// Resources whose creation or change began and whose end was not seen.
-    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &str> {
-        self.in_flight.iter().map(String::as_str)
+    /// The text, and what may exist without being in any state.
+    pub(crate) fn with_in_flight(&self, text: String) -> String {
+        if self.in_flight.is_empty() {
+            return text;
+        }
+        let names: Vec<&str> = self.in_flight.iter().take(MAX_NAMES).map(String::as_str).collect();
+        format!("{text}; may exist without being in the state: {}", names.join(", "))
     }
 
     /// It says that something was changed, or may have been.
@@ -439,7 +445,7 @@ mod tests {
         for (at, kind, addr) in [(1, "apply_start", "a.b"), (2, "apply_start", "a.c"), (5, "apply_complete", "a.b")] {
             output.read(&record(Stream::Stdout, at, &hook(kind, addr)));
         }
-        assert_eq!(output.in_flight().collect::<Vec<_>>(), ["a.c"]);
+        assert_eq!(output.with_in_flight("x".to_owned()), "x; may exist without being in the state: a.c");
         let timings = output.take_timings();
         assert_eq!(timings.len(), 1);
         assert_eq!((timings[0].resource.as_str(), timings[0].action.as_str()), ("a.b", "create"));

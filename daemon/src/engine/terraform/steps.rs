@@ -1,7 +1,7 @@
 //! The Terraform commands, each run under its shim.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +19,7 @@ use crate::foreign;
 use crate::job::Stop;
 use crate::job::phase::Cause;
 use crate::shim::{self, Exit, Step};
-use crate::workdir::WORK;
+use crate::workdir::{STEPS, WORK};
 
 /// Bytes that one command may print.
 const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
@@ -37,6 +37,8 @@ pub(crate) struct Terraform<'a> {
     pub(crate) context: &'a Context,
     pub(crate) binary: &'a Binary,
     pub(crate) work: PathBuf,
+    /// Where the template is as it came: the same directory, unless an earlier daemon let the engine into that.
+    pub(crate) template: PathBuf,
     number: AtomicU32,
 }
 
@@ -50,13 +52,15 @@ pub(crate) struct Ended {
 
 impl<'a> Terraform<'a> {
     pub(crate) fn new(context: &'a Context, binary: &'a Binary) -> Self {
-        Self { context, binary, work: context.job.dir.join(WORK), number: AtomicU32::new(1) }
+        let at = |name: &str| context.job.dir.join(name);
+        let template = at(if context.begun { "template" } else { WORK });
+        Self { context, binary, work: at(WORK), template, number: AtomicU32::new(1) }
     }
 
     /// Installs providers and modules. One daemon at a time uses the shared cache of plugins.
     pub(crate) async fn init(&self, env: &BTreeMap<String, String>) -> Result<(), Failure> {
         self.context.stage("Initializing Terraform Directory").await;
-        let (cache, lock) = self.lock_cache().await?;
+        let (cache, lock) = if self.has_begun("init") { (self.cache(), None) } else { self.lock_cache().await? };
         let mut env = env.clone();
         env.insert("TF_PLUGIN_CACHE_DIR".to_owned(), cache.to_string_lossy().into_owned());
         let mut args = vec!["init", "-no-color", "-input=false"];
@@ -65,10 +69,12 @@ impl<'a> Terraform<'a> {
         }
         let ended = self.run("init", &args, &env, false).await?;
         let work = self.work.clone();
-        let tidied = tokio::task::spawn_blocking(move || plugins::tidy(&cache, &work)).await;
-        drop(lock);
-        if let Ok(Err(error)) = tidied {
-            tracing::debug!(%error, "can't tidy the plugin cache");
+        if let Some(lock) = lock {
+            let tidied = tokio::task::spawn_blocking(move || plugins::tidy(&cache, &work)).await;
+            drop(lock);
+            if let Ok(Err(error)) = tidied {
+                tracing::debug!(%error, "can't tidy the plugin cache");
+            }
         }
         self.expect_success("init", &ended)?;
         // Whatever the files said: no state is to go where it isn't taken from.
@@ -112,7 +118,6 @@ impl<'a> Terraform<'a> {
 
     /// A plan or, without one, the state, as JSON.
     pub(crate) async fn show(&self, env: &BTreeMap<String, String>, plan: Option<&str>) -> Result<Show, Failure> {
-        self.context.check()?;
         self.shown(env, plan, self.context.job.stops()).await
     }
 
@@ -208,7 +213,6 @@ impl<'a> Terraform<'a> {
         env: &BTreeMap<String, String>,
         capture: bool,
     ) -> Result<Ended, Failure> {
-        self.context.check()?;
         self.run_until(stage, args, env, capture, self.context.job.stops()).await
     }
 
@@ -221,17 +225,21 @@ impl<'a> Terraform<'a> {
         stops: watch::Receiver<Option<Stop>>,
     ) -> Result<Ended, Failure> {
         let context = self.context;
-        let started = SystemTime::now();
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
         let command = args.first().copied().unwrap_or(stage);
-        if let (1, Some(user)) = (number, &context.user) {
+        let begun = self.has_begun(command);
+        // What runs is waited for, whatever the job is told.
+        if !begun && stops.borrow().is_some() {
+            return Err(Failure::Stopped);
+        }
+        let dir = self.step(command);
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        if let (false, 1, Some(user)) = (begun, number, &context.user) {
             // From here on it is what the template's code makes of it.
             let (work, owner) = (self.work.clone(), (user.uid, user.gid));
             let given = tokio::task::spawn_blocking(move || files::give_tree(&work, owner)).await;
             let given = given.unwrap_or_else(|e| Err(std::io::Error::other(e)));
             given.map_err(|e| Failure::job(format!("can't give the work directory to the engine's user: {e}")))?;
         }
-        let dir = context.job.dir.join("steps").join(format!("{number:02}-{command}"));
         let step = Step {
             program: self.binary.path.clone(),
             args: args.iter().map(|&a| a.to_owned()).collect(),
@@ -256,11 +264,14 @@ impl<'a> Terraform<'a> {
         let (exit, ()) = tokio::join!(running, reading);
         let exit = exit.map_err(|e| match e {
             ExecError::Start(_) => Failure::job(advice::added(e.to_string())),
-            ExecError::Unread(_) | ExecError::Lost(_) => Failure::Lost(e.to_string()),
+            // Nothing was changed, so the job can be begun again.
+            ExecError::Lost(_) if begun && !context.job.machine().permitted() => Failure::Infrastructure(e.to_string()),
+            ExecError::Unread(_) | ExecError::Lost(_) => Failure::Lost(output.with_in_flight(e.to_string())),
         })?;
+        let (started, ended) = (written(&dir.join(shim::STEP)), written(&dir.join(shim::EXIT)));
         let whole = Timing {
             started_at: Some(started.into()),
-            ended_at: Some(SystemTime::now().max(started).into()),
+            ended_at: Some(ended.max(started).into()),
             stage: stage.to_owned(),
             source: "orgplane".to_owned(),
             action: command.to_owned(),
@@ -270,11 +281,27 @@ impl<'a> Terraform<'a> {
         Ok(Ended { exit, output, dir })
     }
 
-    /// The cache of plugins, each engine user's its own, and the lock of whoever fills it.
-    async fn lock_cache(&self) -> Result<(PathBuf, std::fs::File), Failure> {
+    /// The directory of the next command.
+    fn step(&self, command: &str) -> PathBuf {
+        let number = self.number.load(Ordering::Relaxed);
+        self.context.job.dir.join(STEPS).join(format!("{number:02}-{command}"))
+    }
+
+    /// Whether an earlier daemon began the next command.
+    fn has_begun(&self, command: &str) -> bool {
+        self.context.begun && shim::has_begun(&self.step(command))
+    }
+
+    /// The cache of plugins, each engine user's its own.
+    fn cache(&self) -> PathBuf {
         let user = self.context.user.as_ref();
         let name = user.map_or_else(|| "plugins".to_owned(), |user| format!("plugins-{}", user.uid));
-        let cache = self.context.host.cache_dir.join(&name);
+        self.context.host.cache_dir.join(name)
+    }
+
+    /// The same, with the lock of whoever fills it.
+    async fn lock_cache(&self) -> Result<(PathBuf, Option<std::fs::File>), Failure> {
+        let (user, cache) = (self.context.user.as_ref(), self.cache());
         let open = || {
             create_private(&cache)?;
             if let Some(user) = user {
@@ -288,7 +315,7 @@ impl<'a> Terraform<'a> {
         let mut noticed = false;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok((cache, file)),
+                Ok(()) => return Ok((cache, Some(file))),
                 Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
                 Err(std::fs::TryLockError::WouldBlock) => {}
             }
@@ -299,4 +326,9 @@ impl<'a> Terraform<'a> {
             self.context.or_stop(tokio::time::sleep(LOCK_POLL)).await?;
         }
     }
+}
+
+/// When a file of a step was written; now if that can't be known.
+fn written(file: &Path) -> SystemTime {
+    std::fs::metadata(file).and_then(|about| about.modified()).unwrap_or_else(|_| SystemTime::now())
 }
