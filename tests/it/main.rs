@@ -35,6 +35,7 @@ mod files;
 mod follow;
 mod layering;
 mod lifecycle;
+mod lost_jobs;
 mod metrics;
 mod organizations;
 mod orphans_and_states;
