@@ -31,6 +31,7 @@ mod daemon;
 mod demo;
 mod dry_runs;
 mod engine;
+mod faults;
 mod files;
 mod follow;
 mod layering;
