@@ -1,5 +1,7 @@
 //! Jobs whose daemons aren't heard of: what everybody sees, who may give them up, what is taken of them afterwards.
 
+use std::time::{Duration, Instant};
+
 use orgplane_proto::provisioner::v1::daemon_message::Message as Said;
 use orgplane_proto::provisioner::v1::server_message::Message as Heard;
 use orgplane_proto::provisioner::v1::{
@@ -199,4 +201,41 @@ async fn what_nobody_answers_ends(database: Databases) {
     assert!(error.contains("within 2 s"), "{error}");
     let path = format!("/api/v2/templateversions/{}", text(&waiting, "id"));
     assert_eq!(outputs(&owner.logs(&path).await), error);
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_the_database_is_away() {
+    if !Databases::Postgres.is_present() {
+        return;
+    }
+    let lease = Duration::from_secs(2);
+    let builder = Deployment::on(Databases::Postgres).flag("--lease", "2s").linked().unrecorded();
+    let deployment = builder.start().await;
+    let owner = deployment.rest().first_user().await;
+    let organization = owner.organization("data-platform").await;
+    let key = owner.key(&organization, "key", json!({})).await;
+    let mut session = Session::start(&deployment, &key, "one").await;
+    let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
+    let path = format!("/api/v2/templateversions/{}", text(&version, "id"));
+    let assign = session.take_job().await;
+    session.log(&assign, 1, &["one"]).await;
+    session.acknowledged(1).await;
+
+    deployment.link().cut();
+    let away = Instant::now();
+    session.log(&assign, 2, &["two"]).await;
+    // For longer than any lease.
+    while away.elapsed() < 2 * lease {
+        let answer = owner.get(&path).await;
+        answer.refused(503);
+        assert!(answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
+        assert_eq!(owner.get("/readyz").await.status, 503);
+    }
+    deployment.link().heal();
+    let back = Instant::now();
+    session.acknowledged(2).await;
+    session.finish(&assign, Outcome::Succeeded, 2).await;
+    assert_eq!(owner.get(&path).await.expect(200)["job"]["status"], "succeeded");
+    assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
+    assert_eq!(outputs(&owner.logs(&path).await), "one\ntwo", "nothing was taken from its daemon");
 }

@@ -13,7 +13,7 @@ use tonic::{Status, Streaming};
 use super::inbox::Inbox;
 use crate::dispatch::SessionId;
 use crate::dispatch::session::{Command, Outbox};
-use crate::domain::error::ProtocolFault;
+use crate::domain::error::{ProtocolFault, chain};
 use crate::domain::id::OrganizationId;
 use crate::domain::job::{Finished, Grip, Hold, Permit};
 use crate::domain::{Error, Result};
@@ -22,6 +22,8 @@ use crate::grpc::status;
 use crate::service::daemon_session::{Hello, Welcome};
 use crate::service::{KeyIdentity, Service};
 
+/// How long a daemon's message waits for the database until it is tried again.
+const RETRY: Duration = Duration::from_millis(500);
 /// How long a connected daemon may take to register.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -150,13 +152,27 @@ impl Reader {
                 }
             };
             dispatcher.heard(self.session);
-            match self.take(message).await {
+            match self.take_in_time(message).await {
                 Ok(Some(reply)) => dispatcher.tell(self.session, reply),
                 Ok(None) => {}
                 Err(error) => {
                     dispatcher.tell(self.session, Command::End(error));
                     return;
                 }
+            }
+        }
+    }
+
+    /// One message, as soon as the database is there for it: a session is worth more than its place. Whatever was done and
+    /// not confirmed may be done again.
+    async fn take_in_time(&self, message: pb::DaemonMessage) -> Result<Option<Command>> {
+        loop {
+            match self.take(message.clone()).await {
+                Err(Error::Unavailable(cause)) => {
+                    tracing::warn!(error = %chain(cause.as_ref()), "the database is away; a daemon waits");
+                    tokio::time::sleep(RETRY).await;
+                }
+                done => return done,
             }
         }
     }
