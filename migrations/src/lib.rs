@@ -15,6 +15,7 @@ mod m20261122_000006_template;
 mod m20261122_000007_workspace;
 mod m20261122_000008_dry_run;
 mod m20261122_000009_daemon_registration;
+mod m20261122_000010_salvage;
 mod sql;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_workspace::Migration),
             Box::new(m20261122_000008_dry_run::Migration),
             Box::new(m20261122_000009_daemon_registration::Migration),
+            Box::new(m20261122_000010_salvage::Migration),
         ]
     }
 }

@@ -52,6 +52,8 @@ pub struct Provisioners {
     pub job_time_limit: Duration,
     /// The URL under which people find the server; empty where it isn't known. Templates are told it.
     pub server_url: String,
+    /// A job that waits longer fails; for ever where it isn't said.
+    pub pending_timeout: Option<Duration>,
     /// How often a job that changed nothing is started again after its daemon was lost.
     pub max_attempts: u32,
 }
@@ -69,6 +71,7 @@ impl Default for Provisioners {
             log_credit: 256 * 1024,
             job_time_limit: Duration::from_secs(4 * 60 * 60),
             server_url: String::new(),
+            pending_timeout: None,
             max_attempts: 3,
         }
     }

@@ -71,6 +71,8 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("provisioner.v1.ProvisionerDaemonService/Upload", KEYS_ONLY),
     ("provisioner.v1.ProvisionerJobService/ListProvisionerJobs", ADMINS_HIDDEN),
     ("provisioner.v1.ProvisionerJobService/GetProvisionerJob", ADMINS_HIDDEN),
+    // For those who may, there is nothing to release: no daemon has the job.
+    ("provisioner.v1.ProvisionerJobService/ReleaseProvisionerJob", [Who, Gone, Gone, Gone, Now, Now]),
     ("provisioner.v1.ProvisionerJobService/StreamJobLogs", OWN),
     ("template.v1.FileService/UploadFile", SIGNED_IN),
     ("template.v1.FileService/DownloadFile", ADMINS_HIDDEN),
@@ -279,6 +281,12 @@ impl World {
                 let job = text(&self.owner.get(&path).await.expect(200)["job"], "id");
                 bytes(provisioner::GetProvisionerJobRequest { organization: organization(), job })
             }
+            "ReleaseProvisionerJob" => {
+                let build = text(&self.waiting_workspace().await["latest_build"], "id");
+                let path = format!("/api/v2/workspacebuilds/{build}");
+                let job = text(&self.owner.get(&path).await.expect(200)["job"], "id");
+                bytes(provisioner::ReleaseProvisionerJobRequest { organization: organization(), job })
+            }
             "StreamJobLogs" => {
                 bytes(provisioner::StreamJobLogsRequest { workspace_build: build, ..Default::default() })
             }
@@ -397,7 +405,7 @@ impl World {
                 bytes(workspace::ListWorkspaceBuildResourcesRequest { workspace_build: build })
             }
             "DownloadWorkspaceBuildState" => {
-                bytes(workspace::DownloadWorkspaceBuildStateRequest { workspace_build: build })
+                bytes(workspace::DownloadWorkspaceBuildStateRequest { workspace_build: build, ..Default::default() })
             }
             other => panic!("no request for {other}"),
         };

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement, Va
 use uuid::Uuid;
 
 use crate::present;
+use crate::proxy::Proxy;
 
 /// The kinds of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ impl Databases {
 #[derive(Debug)]
 pub struct Database {
     url: String,
+    /// Where servers reach it, if not there.
+    server_url: Option<String>,
     /// The PostgreSQL server and the database's name, to drop it.
     drop: Option<(String, String)>,
 }
@@ -37,7 +40,7 @@ impl Database {
     /// A SQLite file in a folder; the server makes it.
     #[must_use]
     pub fn sqlite(folder: &Path) -> Self {
-        Self { url: format!("sqlite://{}", folder.join("orgplane.db").display()), drop: None }
+        Self { url: format!("sqlite://{}", folder.join("orgplane.db").display()), server_url: None, drop: None }
     }
 
     /// A new database of the PostgreSQL server; dropped with the fixture.
@@ -53,13 +56,26 @@ impl Database {
         let (server, query) = admin.split_once('?').map_or((admin.as_str(), ""), |(server, query)| (server, query));
         let (server, _) = server.rsplit_once('/').expect("a database in the URL");
         let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-        Self { url: format!("{server}/{name}{query}"), drop: Some((admin, name)) }
+        Self { url: format!("{server}/{name}{query}"), server_url: None, drop: Some((admin, name)) }
     }
 
     /// What `--database-url` takes.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.server_url.as_deref().unwrap_or(&self.url)
+    }
+
+    /// Puts a link between servers and a PostgreSQL database; a test itself goes past it.
+    ///
+    /// # Panics
+    /// When its URL names no host.
+    pub async fn link(&mut self) -> Proxy {
+        let (scheme, rest) = self.url.split_once("://").expect("a scheme");
+        let (user, rest) = rest.split_once('@').unwrap_or(("", rest));
+        let (host, path) = rest.split_once('/').expect("a database");
+        let proxy = Proxy::start(host).await;
+        self.server_url = Some(format!("{scheme}://{user}@{}/{path}", proxy.address()));
+        proxy
     }
 
     /// The rows of every table that the API can change, `user_account: 2` and so on.

@@ -10,6 +10,7 @@ use crate::database::{Database, Databases};
 use crate::gateway::Gateway;
 use crate::grpc::Api;
 use crate::process::Process;
+use crate::proxy::Proxy;
 use crate::rest::Rest;
 use crate::wait::LONG;
 
@@ -26,6 +27,7 @@ pub struct Builder {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     records: bool,
+    linked: bool,
 }
 
 impl Builder {
@@ -54,13 +56,21 @@ impl Builder {
         self
     }
 
+    /// Puts a link that can be broken before its database, which must be PostgreSQL's.
+    #[must_use]
+    pub fn linked(mut self) -> Self {
+        self.linked = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Deployment {
         let folder = tempfile::Builder::new().prefix("orgplane-test-").tempdir().expect("a temporary folder");
-        let database = match self.database {
+        let mut database = match self.database {
             Databases::Sqlite => Database::sqlite(folder.path()),
             Databases::Postgres => Database::postgres().await,
         };
+        let link = if self.linked { Some(database.link().await) } else { None };
         let Self { flags, environment, records, .. } = self;
         let mut command = server_command(&database, folder.path(), "127.0.0.1:0", &flags);
         command.envs(environment.iter().cloned());
@@ -68,7 +78,7 @@ impl Builder {
         let url = ready(&mut process).await;
         let apart = std::env::var_os("ORGPLANE_TEST_GATEWAY").is_some() && url.starts_with("http://");
         let gateway = if apart { Some(Gateway::start(&url, &[]).await) } else { None };
-        Deployment { gateway, process, database, folder, url, flags, environment, records }
+        Deployment { gateway, process, link, database, folder, url, flags, environment, records }
     }
 }
 
@@ -79,6 +89,7 @@ pub struct Deployment {
     /// Through which REST goes when `ORGPLANE_TEST_GATEWAY` is set.
     gateway: Option<Gateway>,
     process: Process,
+    link: Option<Proxy>,
     database: Database,
     folder: TempDir,
     url: String,
@@ -96,7 +107,7 @@ impl Deployment {
     /// The same to be adjusted.
     #[must_use]
     pub fn on(database: Databases) -> Builder {
-        let builder = Builder { database, flags: Vec::new(), environment: Vec::new(), records: true };
+        let builder = Builder { database, flags: Vec::new(), environment: Vec::new(), records: true, linked: false };
         builder
             .flag("--provisioner-daemons", "0")
             .flag("--trusted-proxies", "127.0.0.1")
@@ -127,6 +138,15 @@ impl Deployment {
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The link to its database.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn link(&self) -> &Proxy {
+        self.link.as_ref().expect("built with a link")
     }
 
     /// Its data directory.

@@ -27,6 +27,8 @@ pub(crate) enum Jobs {
     List(ListJobs),
     /// Cancel a job: at once while it waits, by its daemon while it runs.
     Cancel(CancelJob),
+    /// End a job whose daemon is out of contact, before it is given up by itself.
+    Release(ReleaseJob),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +67,24 @@ pub(crate) struct ListJobs {
 pub(crate) struct CancelJob {
     /// The job's id.
     pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) organization: Organization,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The job fails, and its workspace takes builds again. What the daemon changed since its last checkpoint isn't known, and it
+may go on changing things: release a job only when its daemon is gone for good.
+
+Example:
+  orgplane provisioner jobs release 01995a3c-7d5e-7b1f-8a52-3f0c3a1e9b11 --org data-platform")]
+pub(crate) struct ReleaseJob {
+    /// The job's id.
+    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) yes: Yes,
     #[command(flatten)]
     pub(crate) organization: Organization,
     #[command(flatten)]
@@ -141,6 +161,8 @@ pub(crate) enum JobColumn {
     LogsOverflowed,
     Organization,
     Queue,
+    #[value(name = "contact lost since")]
+    ContactLostSince,
 }
 
 impl JobColumn {

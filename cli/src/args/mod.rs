@@ -20,7 +20,7 @@ use clap_complete::Shell;
 pub(crate) use connection::{Connection, Organization, Output};
 pub(crate) use demo::{Demo, Engine};
 pub(crate) use gateway::Gateway;
-pub(crate) use jobs::{CancelJob, JobColumn, JobState, Jobs, ListJobs, Yes};
+pub(crate) use jobs::{CancelJob, JobColumn, JobState, Jobs, ListJobs, ReleaseJob, Yes};
 pub(crate) use listen::Listen;
 pub(crate) use login::{Login, Logout, Whoami};
 pub(crate) use memory::Memory;

@@ -125,6 +125,9 @@ pub(crate) struct Timing {
     /// How often lapsed leases are looked for.
     #[arg(long, env = "ORGPLANE_REAP_INTERVAL", default_value = "5s", value_parser = humantime::parse_duration)]
     pub(crate) reap_interval: Duration,
+    /// A job that no daemon took for this long fails; by default it waits.
+    #[arg(long, env = "ORGPLANE_PENDING_TIMEOUT", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) pending_timeout: Option<Duration>,
     /// How often work is looked for that nobody announced.
     #[arg(long, env = "ORGPLANE_POLL_INTERVAL", default_value = "2s", value_parser = humantime::parse_duration)]
     pub(crate) poll_interval: Duration,

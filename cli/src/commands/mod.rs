@@ -68,6 +68,7 @@ async fn with_runtime(command: Command) -> Result<ExitCode> {
         Command::Provisioner(Provisioner::List(args)) => provisioner::list::run(args).await?,
         Command::Provisioner(Provisioner::Jobs(Jobs::List(args))) => provisioner::jobs::list(args).await?,
         Command::Provisioner(Provisioner::Jobs(Jobs::Cancel(args))) => provisioner::jobs::cancel(args).await?,
+        Command::Provisioner(Provisioner::Jobs(Jobs::Release(args))) => provisioner::jobs::release(args).await?,
         Command::Organizations(Organizations::List(args)) => organizations::list(args).await?,
         Command::Organizations(Organizations::Show(args)) => organizations::show(args).await?,
         Command::Organizations(Organizations::Create(args)) => organizations::create(args).await?,

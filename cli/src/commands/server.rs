@@ -154,6 +154,7 @@ fn options(args: &args::Server) -> Result<Options> {
             contact_lost_after: args.timing.contact_lost_after,
             reap_interval: args.timing.reap_interval,
             poll_interval: args.timing.poll_interval,
+            pending_timeout: args.timing.pending_timeout,
             log_limit: args.timing.job_log_limit,
             job_time_limit: args.timing.job_timeout,
             server_url: front::access_url(&args.listen)?.unwrap_or_default(),
@@ -173,7 +174,8 @@ fn check_timing(timing: &Timing) -> Result<()> {
         ("--poll-interval", timing.poll_interval),
         ("--job-timeout", timing.job_timeout),
     ];
-    for (flag, duration) in flags {
+    let pending = timing.pending_timeout.map(|timeout| ("--pending-timeout", timeout));
+    for (flag, duration) in flags.into_iter().chain(pending) {
         if duration < Duration::from_millis(10) || duration > Duration::from_secs(7 * 24 * 60 * 60) {
             return Err(Usage::new(format!("{flag}: must be between 10ms and 7d")).into());
         }

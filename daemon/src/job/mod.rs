@@ -24,7 +24,7 @@ use self::phase::{Cause, Effect, Event, InvalidTransition, Machine, Phase};
 use self::record::Record;
 use self::spool::Spool;
 
-/// So long the logs and the state of a lost job are offered after its end.
+/// So long the logs and the state of a lost job are offered after its end, or on a stream after that.
 const SALVAGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How an engine is to be stopped.
@@ -77,6 +77,8 @@ struct State {
     asked: bool,
     /// Its lease is gone: the stream takes state and logs only.
     salvage: bool,
+    /// Since when they can be handed in, on this stream.
+    offered_at: Option<Instant>,
     /// The job's task has ended.
     ended_at: Option<Instant>,
     /// No stream will take what is left of it.
@@ -112,6 +114,7 @@ impl Job {
             result: Letter::none(),
             asked: false,
             salvage: false,
+            offered_at: None,
             ended_at: None,
             abandoned: false,
             kept: false,
@@ -359,6 +362,7 @@ impl Job {
         state.apply_request.sent &= !no_verdict;
         state.checkpoint.sent = false;
         state.result.sent = false;
+        state.offered_at = Some(Instant::now());
     }
 
     pub(crate) fn acknowledged(&self, log_number: i64, state_serial: i64, credit: u64) {
@@ -393,7 +397,8 @@ impl Job {
         let state = self.state();
         let Some(ended_at) = state.ended_at else { return false };
         let nothing_left = !state.machine.permitted() || (state.checkpoint.content.is_none() && logs_stored);
-        let salvaged = nothing_left || state.abandoned || ended_at.elapsed() > SALVAGE_LIMIT;
+        let since = state.offered_at.map_or(ended_at, |offered_at| offered_at.max(ended_at));
+        let salvaged = nothing_left || state.abandoned || since.elapsed() > SALVAGE_LIMIT;
         state.rejected.sent || (state.salvage && salvaged)
     }
 

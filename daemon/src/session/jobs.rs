@@ -65,25 +65,24 @@ impl Jobs {
     }
 
     pub(super) fn held(&self) -> Vec<HeldJob> {
-        self.by_lease.values().filter(|job| !job.is_lost()).map(|job| job.held()).collect()
+        self.by_lease.values().filter(|job| !job.is_abandoned()).map(|job| job.held()).collect()
     }
 
     /// Takes over what the server says about the held jobs.
     pub(super) fn resume(&mut self, registered: &Registered, credit: u64, vitals: &Vitals) {
         self.untaken.clear();
         for (lease, job) in &self.by_lease {
-            if job.is_lost() {
-                job.abandon();
-                continue;
-            }
             if let Some(resumed) = registered.resumed.iter().find(|r| r.lease_id == *lease) {
                 job.resume(resumed.next_log_number, credit);
                 continue;
             }
-            let reason = registered.lost.iter().find(|l| l.lease_id == *lease).map(|l| l.reason.as_str());
-            lose(job, reason.unwrap_or("the server doesn't know it any more"), vitals);
-            // This session holds no such lease: whatever is said of it would end the stream.
-            job.abandon();
+            let lost = registered.lost.iter().find(|l| l.lease_id == *lease);
+            lose(job, lost.map_or("the server doesn't know it any more", |l| l.reason.as_str()), vitals);
+            match lost.map_or(0, |l| l.next_log_number) {
+                // This session holds no such lease: whatever is said of it would end the stream.
+                ..=0 => job.abandon(),
+                next => job.resume(next, credit),
+            }
         }
     }
 

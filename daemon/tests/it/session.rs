@@ -100,7 +100,8 @@ async fn a_lost_job_is_stopped_and_its_slot_free() {
     peer.follow(&job, &mut Story::default(), |s| !s.logs.is_empty()).await;
     drop(peer);
     let mut peer = server.peer().await;
-    let lost = LostJob { job_id: job.job_id.clone(), lease_id: job.lease_id.clone(), reason: "reaped".to_owned() };
+    let (job_id, lease_id) = (job.job_id.clone(), job.lease_id.clone());
+    let lost = LostJob { job_id, lease_id, reason: "reaped".to_owned(), next_log_number: 0 };
     peer.say(Say::Registered(Registered { lost: vec![lost], ..terms() })).await;
     let work = server.dir.path().join("work");
     eventually("the job's directory is removed", || job_dirs(&work).is_empty()).await;

@@ -14,6 +14,9 @@ use crate::stream;
 pub(crate) async fn download(State(gateway): State<Gateway>, call: Call) -> Answer {
     let mut message = DownloadWorkspaceBuildStateRequest::default();
     call.path("workspace_build", &mut message.workspace_build)?;
+    let mut query = call.query.reader();
+    query.flag("salvaged", &mut message.salvaged);
+    query.finish()?;
     let mut client = WorkspaceBuildServiceClient::new(gateway.upstream.clone());
     let chunks = client.download_workspace_build_state(call.open_request(message));
     let body = stream::body(&call, chunks, stream::Raw).await?;

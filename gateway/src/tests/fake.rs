@@ -156,6 +156,7 @@ fake!(ProvisionerKeyService {
 fake!(ProvisionerJobService {
     rpc list_provisioner_jobs(ListProvisionerJobsRequest) -> ListProvisionerJobsResponse;
     rpc get_provisioner_job(GetProvisionerJobRequest) -> ProvisionerJob;
+    rpc release_provisioner_job(ReleaseProvisionerJobRequest) -> Message;
     stream StreamJobLogsStream stream_job_logs(StreamJobLogsRequest) -> StreamJobLogsResponse;
 });
 

@@ -82,7 +82,7 @@ async fn state_as_raw_bytes() {
     let answer = api.get("/api/v2/workspacebuilds/b/state").await;
     assert_eq!(answer.headers["content-type"], "application/octet-stream");
     assert_eq!(&answer.bytes[..], b"{\"a\":\x00\xff");
-    let wanted = DownloadWorkspaceBuildStateRequest { workspace_build: "b".to_owned() };
+    let wanted = DownloadWorkspaceBuildStateRequest { workspace_build: "b".to_owned(), salvaged: false };
     assert_eq!(api.fake.seen().message::<DownloadWorkspaceBuildStateRequest>(), wanted);
 
     api.fake.reply(Vec::<Result<Chunk, Status>>::new());

@@ -1,4 +1,4 @@
-//! Takes jobs from daemons that aren't heard of any more.
+//! Takes jobs from daemons that aren't heard of any more, and ends those that waited too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +72,12 @@ async fn pass(store: &Store, dispatcher: &Dispatcher, patience: &mut Patience) -
             return Ok(());
         }
         for job in &reaped {
-            store.metrics().lapse(job.status);
-            tracing::warn!(job = %job.job, status = job.status.text(), "the lease of a job lapsed");
+            if job.lapsed {
+                store.metrics().lapse(job.status);
+                tracing::warn!(job = %job.job, status = job.status.text(), "the lease of a job lapsed");
+            } else {
+                tracing::warn!(job = %job.job, "no provisioner daemon took a job in time");
+            }
         }
         dispatcher.wake();
     }

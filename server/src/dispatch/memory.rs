@@ -14,11 +14,12 @@ use crate::domain::engine::Engine;
 use crate::domain::error::{Kind, ProtocolFault};
 use crate::domain::id::{DaemonId, JobId, OrganizationId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Fits, Group, Hold, InvalidTransition, JobType, Lease,
-    LeaseId, Live, LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference, Status,
-    Succession, Terms,
+    CancelOutcome, Claimed, Discovery, Effect, Event, Finished, Fits, Grip, Group, Hold, InvalidTransition, JobType,
+    Lease, LeaseId, Live, LogBatch, Permit, Reaped, Rejection, Report, Resumed, Rules, Slot, State, StateReference,
+    Status, Succession, Terms,
 };
 use crate::domain::tags::Tags;
+use crate::domain::time::micros;
 use crate::domain::{Error, Result, Timestamp};
 
 /// A waiting job to be.
@@ -43,8 +44,10 @@ struct Entry {
     what: Waiting,
     number: usize,
     state: State,
-    /// By the queue's clock.
+    /// By the queue's clock: when the lease ends; while it waits, since when.
     expires: Duration,
+    /// Lines of the server's own that a lost job's daemon doesn't count.
+    shift: i64,
     worker: Option<DaemonId>,
     next_line: i64,
     /// What is stored of its output, with `None` for a line of the server's own.
@@ -95,9 +98,9 @@ impl MemoryQueue {
     /// Adds a job under an id.
     pub fn add_as(&self, id: JobId, what: Waiting) {
         let mut jobs = self.lock();
-        let (number, expires) = (jobs.len(), Duration::ZERO);
-        let entry =
-            Entry { what, number, state: State::NEW, expires, worker: None, next_line: 1, lines: vec![], saved: None };
+        let (number, expires) = (jobs.len(), (self.clock)());
+        let (worker, next_line, shift, lines, saved) = (None, 1, 0, vec![], None);
+        let entry = Entry { what, number, state: State::NEW, expires, worker, next_line, shift, lines, saved };
         jobs.insert(id, entry);
     }
 
@@ -158,6 +161,15 @@ impl Entry {
         self.state.lease.as_ref().is_some_and(|own| own.id == *lease)
     }
 
+    /// It is its holder's, or was until it was lost after the permit.
+    fn takes_from(&self, hold: &Hold) -> bool {
+        self.holds(hold) || self.is_lost(hold)
+    }
+
+    fn is_lost(&self, hold: &Hold) -> bool {
+        self.state.lost.as_ref() == Some(&hold.lease)
+    }
+
     fn prolong(&mut self, terms: Terms, now: Duration) {
         let permitted = self.state.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
         self.expires = now + if permitted { terms.apply_lease } else { terms.lease };
@@ -168,18 +180,25 @@ impl Entry {
         self.lines.last().is_some_and(Option::is_some)
     }
 
-    fn lapse(&mut self, rules: Rules) {
-        let Ok((state, effect)) = self.state.after(&Event::LeaseLapsed, rules) else { return };
-        self.state = state;
-        if matches!(effect, Some(Effect::NoteLost | Effect::NoteRequeued)) {
-            self.note();
-        }
+    /// What becomes of it without its daemon, and a line about that; whether anything does.
+    fn give_up(&mut self, event: &Event, rules: Rules, now: Duration) -> bool {
+        let Ok((state, _)) = self.state.after(event, rules) else { return false };
+        self.leave(state, now);
+        self.note();
+        true
     }
 
     /// Adds a line of the server's own.
     fn note(&mut self) {
         self.next_line += 1;
+        self.shift += i64::from(self.state.lost.is_some());
         self.lines.push(None);
+    }
+
+    /// It isn't its daemon's any more.
+    fn leave(&mut self, state: State, now: Duration) {
+        self.state = state;
+        self.expires = now;
     }
 
     /// What waiting jobs are ordered by.
@@ -255,13 +274,13 @@ impl JobQueue for MemoryQueue {
         self.renew(&own).await?;
         let jobs = self.lock();
         let known = holds.iter().filter_map(|hold| Some((hold, jobs.get(&hold.job)?)));
-        let own = known.filter(|(hold, entry)| entry.what.organization == organization && entry.under(&hold.lease));
+        let known = known.filter(|(_, entry)| entry.what.organization == organization);
+        let own = known.filter(|(hold, entry)| entry.under(&hold.lease) || entry.is_lost(hold));
         Ok(own
             .map(|(hold, entry)| Resumed {
                 hold: hold.clone(),
-                next_log_number: entry.next_line,
-                canceling: entry.state.status == Status::Canceling,
-                ended: entry.state.status.is_ended(),
+                next_log_number: entry.next_line - entry.shift,
+                grip: Grip::of(entry.state.status, entry.is_lost(hold)),
             })
             .collect())
     }
@@ -269,15 +288,16 @@ impl JobQueue for MemoryQueue {
     async fn append(&self, hold: &Hold, batch: LogBatch) -> Result<i64> {
         let mut jobs = self.lock();
         let entry = jobs.get_mut(&hold.job).ok_or(Error::LeaseLost(hold.job))?;
-        let batch = batch.from(entry.next_line).map_err(|gap| {
+        let batch = batch.from(entry.next_line - entry.shift).map_err(|gap| {
             Error::Protocol(ProtocolFault::LogGap { job: hold.job, expected: gap.expected, got: gap.got })
         })?;
-        if !entry.holds(hold) {
+        if !entry.takes_from(hold) {
             return Err(Error::LeaseLost(hold.job));
         }
-        entry.next_line = batch.end();
+        let stored = batch.end() - 1;
+        entry.next_line = batch.end() + entry.shift;
         entry.lines.extend(batch.lines.into_iter().map(|line| Some(line.output)));
-        Ok(entry.next_line - 1)
+        Ok(stored)
     }
 
     async fn discovered(&self, hold: &Hold, _: &Discovery) -> Result<()> {
@@ -307,7 +327,7 @@ impl JobQueue for MemoryQueue {
 
     async fn checkpoint(&self, hold: &Hold, state: &StateReference) -> Result<i64> {
         let mut jobs = self.lock();
-        let entry = jobs.get_mut(&hold.job).filter(|e| e.holds(hold)).ok_or(Error::LeaseLost(hold.job))?;
+        let entry = jobs.get_mut(&hold.job).filter(|e| e.takes_from(hold)).ok_or(Error::LeaseLost(hold.job))?;
         match state.succeeds(entry.saved.as_ref()) {
             Succession::Newer => {}
             Succession::Same => return Ok(state.serial),
@@ -319,6 +339,9 @@ impl JobQueue for MemoryQueue {
             return Err(Error::Protocol(ProtocolFault::MissingBytes(hold.job)));
         }
         entry.saved = Some(state.clone());
+        if entry.is_lost(hold) {
+            entry.note();
+        }
         Ok(state.serial)
     }
 
@@ -328,7 +351,7 @@ impl JobQueue for MemoryQueue {
         let Ok((state, _)) = entry.state.after(&Event::GaveBack(hold.lease.clone(), reason), self.rules()) else {
             return Ok(false);
         };
-        entry.state = state;
+        entry.leave(state, (self.clock)());
         if entry.state.status == Status::Pending && entry.said_something() {
             entry.note();
         }
@@ -344,7 +367,7 @@ impl JobQueue for MemoryQueue {
         let unpermitted = |lease: &Lease| lease.id == hold.lease && lease.permitted_at.is_none();
         let held = |entry: &&mut Entry| entry.holds(hold) && entry.state.lease.as_ref().is_some_and(unpermitted);
         if let Some(entry) = jobs.get_mut(&hold.job).filter(held) {
-            entry.lapse(rules);
+            entry.give_up(&Event::LeaseLapsed, rules, (self.clock)());
         }
         Ok(())
     }
@@ -396,12 +419,38 @@ impl JobQueue for MemoryQueue {
         })
     }
 
+    async fn release(&self, job: JobId, _: &str) -> Result<()> {
+        let (mut jobs, now) = (self.lock(), (self.clock)());
+        let entry = jobs.get_mut(&job).ok_or(Error::NotFound(Kind::Job))?;
+        if entry.state.status == Status::Pending {
+            return Err(Error::NotReleasable("no provisioner daemon has it"));
+        }
+        let (state, _) = entry.state.after(&Event::Released, self.rules())?;
+        let time = |time: Duration| Timestamp(micros(time));
+        if self.terms.silent_since(state.lost.is_some(), time(entry.expires), time(now)).is_none() {
+            return Err(Error::NotReleasable("its provisioner daemon is in contact"));
+        }
+        entry.leave(state, now);
+        entry.note();
+        Ok(())
+    }
+
     async fn reap(&self) -> Result<Vec<Reaped>> {
         let (mut jobs, now) = (self.lock(), (self.clock)());
         let mut reaped = Vec::new();
-        for (id, entry) in jobs.iter_mut().filter(|(_, e)| e.state.status.is_leased() && e.expires < now) {
-            entry.lapse(self.rules());
-            reaped.push(Reaped { job: *id, status: entry.state.status });
+        for (id, entry) in jobs.iter_mut() {
+            let lapsed = entry.state.status.is_leased();
+            let waits_too_long = |timeout| entry.state.status == Status::Pending && now > entry.expires + timeout;
+            let event = if lapsed && entry.expires < now {
+                Event::LeaseLapsed
+            } else if self.terms.pending_timeout.is_some_and(waits_too_long) {
+                Event::WaitedTooLong
+            } else {
+                continue;
+            };
+            if entry.give_up(&event, self.rules(), now) {
+                reaped.push(Reaped { job: *id, status: entry.state.status, lapsed });
+            }
         }
         Ok(reaped)
     }

@@ -264,6 +264,11 @@ impl Dispatcher {
         });
     }
 
+    /// A job that a session's daemon brought along was given up; what it left may still come.
+    pub fn given_up(&self, id: SessionId, hold: &Hold) {
+        self.registry.with(id, |session| session.lose(hold));
+    }
+
     /// The lease under which a daemon sent something about a job, checked: it must have been given the job in this
     /// session, or brought it along.
     ///

@@ -20,6 +20,8 @@ impl From<&Provisioners> for Terms {
             apply_lease: options.apply_lost_after,
             max_attempts: i32::try_from(options.max_attempts).unwrap_or(i32::MAX),
             log_limit: i64::try_from(options.log_limit).unwrap_or(i64::MAX),
+            contact_lost_after: options.contact_lost_after,
+            pending_timeout: options.pending_timeout,
         }
     }
 }
@@ -40,10 +42,11 @@ pub trait JobQueue: std::fmt::Debug + Send + Sync {
     /// The leases that live, as they are.
     async fn live(&self, holds: &[Hold]) -> Result<Vec<Live>>;
 
-    /// Which of the jobs that a daemon still holds go on, prolonged from now.
+    /// Which of the jobs that a daemon still holds it isn't done with; those that go on are prolonged from now.
     async fn resume(&self, organization: OrganizationId, holds: &[Hold]) -> Result<Vec<Resumed>>;
 
-    /// Stores lines; the number of the last stored one. What is stored already is left out; a gap is an error.
+    /// Stores lines; the number of the last stored one. What is stored already is left out; a gap is an error. Taken of a
+    /// job as well that was lost after its permit, as are states.
     async fn append(&self, hold: &Hold, batch: LogBatch) -> Result<i64>;
 
     /// Stores what an import learned.
@@ -71,6 +74,10 @@ pub trait JobQueue: std::fmt::Debug + Send + Sync {
     /// Wants a job to stop, if it is in the expected status where one is named.
     async fn request_cancel(&self, job: JobId, expected: Option<Status>) -> Result<CancelOutcome>;
 
-    /// Takes the jobs whose leases lapsed from their daemons; a bounded number at a time.
+    /// Ends a job whose daemon is out of contact, for somebody of this name; the reason is its error and a line of its log.
+    async fn release(&self, job: JobId, by: &str) -> Result<()>;
+
+    /// Takes the jobs whose leases lapsed from their daemons, and ends those that waited too long; a bounded number at a
+    /// time.
     async fn reap(&self) -> Result<Vec<Reaped>>;
 }

@@ -103,6 +103,10 @@ impl JobQueue for SqlQueue {
         in_transaction!(self, |tx| job_queue::request_cancel(&tx, job, expected, self.terms))
     }
 
+    async fn release(&self, job: JobId, by: &str) -> Result<()> {
+        in_transaction!(self, |tx| job_queue::release(&tx, job, by, self.terms))
+    }
+
     async fn reap(&self) -> Result<Vec<Reaped>> {
         in_transaction!(self, |tx| job_queue::reap(&tx, self.terms))
     }

@@ -1,6 +1,7 @@
 //! Everything that can go wrong in a call, as facts. What clients read of it is the `Display` text; which gRPC code and
 //! HTTP status it becomes is decided in one place, `grpc/status.rs`.
 
+use super::Timestamp;
 use super::id::{DaemonId, JobId};
 use super::job::Status;
 
@@ -180,6 +181,24 @@ pub enum Error {
     /// A build can't be queued while another is active; where it is known, what the other's job is doing.
     #[error("A build of this workspace is already active{}.", .0.map_or(String::new(), |status| format!(": its job is {}", status.text())))]
     BuildActive(Option<Status>),
+    /// A build can't be queued while another may be changing the workspace's resources, out of contact.
+    #[error(
+        "The workspace is held until {until}: its last build may be changing resources, but nothing was heard of its \
+         provisioner daemon {worker:?} since {since}. Wait, or let an administrator release the provisioner job {job}."
+    )]
+    WorkspaceHeld {
+        /// The build's job.
+        job: JobId,
+        /// The daemon's name.
+        worker: String,
+        /// When it was heard of last.
+        since: Timestamp,
+        /// When the job is given up.
+        until: Timestamp,
+    },
+    /// Only a job whose daemon is out of contact can be released.
+    #[error("The job can't be released: {0}. Cancel it instead.")]
+    NotReleasable(&'static str),
     /// The workspace was deleted, and this needs a live one.
     #[error("The workspace is deleted.")]
     WorkspaceDeleted,

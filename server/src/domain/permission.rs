@@ -97,6 +97,7 @@ pub const TABLE: &[(Resource, Action, &[Holder])] = &[
     (Resource::ProvisionerKey, Delete, &[SiteOwner, OrganizationAdmin]),
     (Resource::ProvisionerDaemon, Read, &[SiteOwner, OrganizationAdmin]),
     (Resource::ProvisionerJob, Read, &[SiteOwner, OrganizationAdmin]),
+    (Resource::ProvisionerJob, Update, &[SiteOwner, OrganizationAdmin]),
     (Resource::File, Create, &[SiteOwner, OrganizationMember]),
     (Resource::File, Read, &[ObjectOwner]),
     (Resource::Template, Create, &[SiteOwner, OrganizationAdmin]),

@@ -28,6 +28,13 @@ impl Timestamp {
     }
 }
 
+impl std::fmt::Display for Timestamp {
+    /// To the second, in UTC.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        prost_types::Timestamp { seconds: self.0.div_euclid(1_000_000), nanos: 0 }.fmt(f)
+    }
+}
+
 /// A duration in the unit of the columns.
 #[must_use]
 pub fn micros(duration: Duration) -> i64 {

@@ -3,14 +3,15 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt as _, stream};
+use orgplane_proto::common::v1 as common;
 use orgplane_proto::provisioner::v1::provisioner_job_service_server::ProvisionerJobService;
 use orgplane_proto::provisioner::v1::{
     GetProvisionerJobRequest, ListProvisionerJobsRequest, ListProvisionerJobsResponse, ProvisionerJob,
-    StreamJobLogsRequest, StreamJobLogsResponse,
+    ReleaseProvisionerJobRequest, StreamJobLogsRequest, StreamJobLogsResponse,
 };
 use tonic::{Request, Response, Status};
 
-use super::convert::provisioner_job as convert;
+use super::convert::{message, provisioner_job as convert};
 use super::{Api, parts, status};
 use crate::service::provisioner_job::LogQuery;
 
@@ -32,6 +33,15 @@ impl ProvisionerJobService for Api {
         let (caller, GetProvisionerJobRequest { organization, job }) = parts(request)?;
         let job = self.0.job_get(&caller, &organization, &job).await.map_err(status::of)?;
         Ok(Response::new(convert::listed(job)))
+    }
+
+    async fn release_provisioner_job(
+        &self,
+        request: Request<ReleaseProvisionerJobRequest>,
+    ) -> Result<Response<common::Response>, Status> {
+        let (caller, ReleaseProvisionerJobRequest { organization, job }) = parts(request)?;
+        self.0.job_release(&caller, &organization, &job).await.map_err(status::of)?;
+        Ok(Response::new(message("The job was released.")))
     }
 
     type StreamJobLogsStream = Pin<Box<dyn Stream<Item = Result<StreamJobLogsResponse, Status>> + Send>>;

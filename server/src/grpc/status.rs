@@ -32,9 +32,12 @@ pub fn reason(error: &Error) -> ErrorReason {
         Error::Denied | Error::VariablesUnknown | Error::ImportNotSucceeded(_) => ErrorReason::Denied,
         Error::NotFound(_) | Error::NoFirstUser => ErrorReason::NotFound,
         Error::AlreadyExists { .. } => ErrorReason::AlreadyExists,
-        Error::FirstUserExists | Error::OrganizationNotEmpty(_) | Error::BuildActive(_) | Error::WorkspaceDeleted => {
-            ErrorReason::Conflict
-        }
+        Error::FirstUserExists
+        | Error::OrganizationNotEmpty(_)
+        | Error::BuildActive(_)
+        | Error::WorkspaceHeld { .. }
+        | Error::NotReleasable(_)
+        | Error::WorkspaceDeleted => ErrorReason::Conflict,
         Error::WorkspaceGone => ErrorReason::Gone,
         Error::ImportUnfinished => ErrorReason::NotReady,
         Error::TooEarly => ErrorReason::TooEarly,

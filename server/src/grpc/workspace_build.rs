@@ -102,8 +102,8 @@ impl WorkspaceBuildService for Api {
         &self,
         request: Request<DownloadWorkspaceBuildStateRequest>,
     ) -> Result<Response<Self::DownloadWorkspaceBuildStateStream>, Status> {
-        let (caller, DownloadWorkspaceBuildStateRequest { workspace_build }) = parts(request)?;
-        let rows = self.0.build_state(&caller, &workspace_build).await.map_err(status::of)?;
+        let (caller, DownloadWorkspaceBuildStateRequest { workspace_build, salvaged }) = parts(request)?;
+        let rows = self.0.build_state(&caller, &workspace_build, salvaged).await.map_err(status::of)?;
         Ok(Response::new(Box::pin(chunks(rows))))
     }
 }

@@ -8,7 +8,7 @@ use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Credential, Kind, ProtocolFault, chain};
 use crate::domain::id::{DaemonId, OrganizationId};
-use crate::domain::job::{Hold, Resumed};
+use crate::domain::job::{Grip, Hold, Resumed};
 use crate::domain::rule::is_hidden;
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Result, Timestamp};
@@ -56,9 +56,9 @@ pub struct Welcome {
     pub organization_name: String,
     /// Its tags.
     pub tags: Tags,
-    /// The held jobs that go on.
+    /// The held jobs that it isn't done with.
     pub resumed: Vec<Resumed>,
-    /// Those that don't.
+    /// The others.
     pub lost: Vec<Hold>,
 }
 
@@ -211,11 +211,12 @@ impl Service {
 
     /// Tells a daemon that came back what happened to its jobs meanwhile.
     fn catch_up(&self, session: SessionId, resumed: &[Resumed]) {
-        for Resumed { hold, canceling, ended, .. } in resumed {
-            if *ended {
-                self.dispatcher.settled(session, hold);
-            } else if *canceling {
-                self.dispatcher.remind(session, Command::Cancel(hold.clone()));
+        for Resumed { hold, grip, .. } in resumed {
+            match grip {
+                Grip::Running => {}
+                Grip::Canceling => self.dispatcher.remind(session, Command::Cancel(hold.clone())),
+                Grip::Ended => self.dispatcher.settled(session, hold),
+                Grip::Salvage => self.dispatcher.given_up(session, hold),
             }
         }
     }

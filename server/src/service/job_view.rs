@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Service;
 use crate::domain::error::chain;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
-use crate::domain::job::{CancelOutcome, Group, Standing, Status, Taker, lines};
+use crate::domain::job::{CancelOutcome, Group, Standing, Status, Taker, Terms, lines};
 use crate::domain::{Result, Timestamp};
 use crate::store;
 use crate::store::entity::{provisioner_daemon, provisioner_job};
@@ -26,6 +26,8 @@ pub struct JobView {
     pub logs_overflowed: bool,
     /// Who could take it, while it waits.
     pub matched: Option<Matched>,
+    /// Since when nothing was heard of the daemon that has it, if that is too long ago.
+    pub silent_since: Option<Timestamp>,
 }
 
 /// The daemons that could take a job.
@@ -54,10 +56,11 @@ impl Service {
         let waiting: Vec<_> = jobs.iter().filter(|job| job.status == Status::Pending).collect();
         let organizations: HashSet<_> = waiting.iter().map(|job| job.organization_id).collect();
         let organizations: Vec<OrganizationId> = organizations.into_iter().collect();
+        let now = if jobs.iter().any(|job| job.status.is_active()) { self.store.now().await? } else { Timestamp(0) };
+        let terms = Terms::from(&self.provisioners);
         let (daemons, places, live_since) = if organizations.is_empty() {
             (Vec::new(), HashMap::new(), Timestamp(0))
         } else {
-            let now = self.store.now().await?;
             let live_since = now.minus(self.provisioners.contact_lost_after);
             let groups = store::job_queue::waiting_groups(&self.store, &organizations).await?;
             let daemons =
@@ -77,6 +80,7 @@ impl Service {
                 standing: places.get(&job.id).copied().filter(|_| pending).unwrap_or_default(),
                 logs_overflowed: overflowed.contains(&job.id),
                 matched: pending.then(|| matched(&job, &daemons, live_since)),
+                silent_since: job.silent_since(terms, now),
                 job,
             }
         };

@@ -100,12 +100,32 @@ impl Service {
     /// # Errors
     /// [`Error::Invalid`], or [`Error::NotFound`].
     pub async fn job_get(&self, caller: &Caller, organization: &str, id: &str) -> Result<ListedJob> {
+        let job = self.job_find(caller, organization, id).await?;
+        let listed = self.listed(vec![job]).await?;
+        listed.into_iter().next().ok_or(Error::NotFound(Kind::Job))
+    }
+
+    /// Ends a job whose daemon is out of contact.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::JobEnded`] or [`Error::NotReleasable`].
+    pub async fn job_release(&self, caller: &Caller, organization: &str, id: &str) -> Result<()> {
+        let job = self.job_find(caller, organization, id).await?;
+        let subject = caller.user()?;
+        let object = Object::of(Resource::ProvisionerJob, job.organization_id);
+        authorize(subject, Action::Update, &object, Kind::Job)?;
+        let user = store::user::find(&self.store, subject.user_id).await?.ok_or(Error::NotFound(Kind::User))?;
+        self.dispatcher.queue().release(job.id, &user.username).await?;
+        tracing::warn!(job = %job.id, user = %user.id, "a job was released");
+        Ok(())
+    }
+
+    /// One of an organization's jobs that the caller may read.
+    async fn job_find(&self, caller: &Caller, organization: &str, id: &str) -> Result<provisioner_job::Model> {
         let organization = self.jobs_organization(caller, organization).await?;
         let id = JobId::parse(id).ok_or_else(|| Error::invalid("job", "must be a UUID"))?;
         let job = store::provisioner_job::find(&self.store, id).await?;
-        let job = job.filter(|job| job.organization_id == organization).ok_or(Error::NotFound(Kind::Job))?;
-        let listed = self.listed(vec![job]).await?;
-        listed.into_iter().next().ok_or(Error::NotFound(Kind::Job))
+        job.filter(|job| job.organization_id == organization).ok_or(Error::NotFound(Kind::Job))
     }
 
     async fn jobs_organization(&self, caller: &Caller, text: &str) -> Result<OrganizationId> {

@@ -189,7 +189,8 @@ impl Service {
         store::workspace_build::timings(&self.store, build.job_id).await
     }
 
-    /// The engine's state after a build, in pieces; none where there is no state. For those who may update the template.
+    /// The engine's state after a build, in pieces, or the one that was handed in too late to be it; none where there is no
+    /// state. For those who may update the template.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -197,18 +198,19 @@ impl Service {
         &self,
         caller: &Caller,
         id: &str,
+        salvaged: bool,
     ) -> Result<impl Stream<Item = Result<Vec<u8>>> + Send + use<>> {
         let subject = caller.user()?;
         let (build, workspace) = self.build_find(subject, id).await?;
         let object = Object::of(Resource::Template, workspace.organization_id);
         authorize(subject, Action::Update, &object, Kind::Build).map_err(|_| Error::NotFound(Kind::Build))?;
         let store = self.store.clone();
-        let rows =
-            futures_util::stream::try_unfold((store, build.state_sha256, 0), async |(store, sha256, position)| {
-                let Some(sha256) = sha256 else { return Ok(None) };
-                let chunk = store::blob::chunk(&store, &sha256, position).await?;
-                Ok(chunk.map(|chunk| (chunk, (store, Some(sha256), position + 1))))
-            });
+        let sha256 = if salvaged { build.salvaged_sha256 } else { build.state_sha256 };
+        let rows = futures_util::stream::try_unfold((store, sha256, 0), async |(store, sha256, position)| {
+            let Some(sha256) = sha256 else { return Ok(None) };
+            let chunk = store::blob::chunk(&store, &sha256, position).await?;
+            Ok(chunk.map(|chunk| (chunk, (store, Some(sha256), position + 1))))
+        });
         Ok(rows)
     }
 

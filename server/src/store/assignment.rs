@@ -105,7 +105,7 @@ pub async fn refers(db: &impl Access, hold: &crate::domain::job::Hold, sha256: &
     Ok(row.is_some())
 }
 
-/// The organization of a job that is under this lease, whose holder may write.
+/// The organization of a job that is under this lease, whose holder may write, or was lost under it after its permit.
 ///
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
@@ -114,7 +114,7 @@ pub async fn organization_of(
     hold: &crate::domain::job::Hold,
 ) -> Result<Option<crate::domain::id::OrganizationId>> {
     let sql = "SELECT organization_id FROM provisioner_job
-         WHERE id = $1 AND lease_id = $2 AND status IN ('running', 'canceling')";
+         WHERE id = $1 AND (lease_id = $2 AND status IN ('running', 'canceling') OR lost_lease_id = $2)";
     let row = db.query_one(sql, [hold.job.into(), hold.lease.clone().into()]).await?;
     row.map(|row| row.try_get_by_index(0)).transpose().map_err(from_db)
 }

@@ -58,16 +58,18 @@ pub fn is_unique(error: &DbErr, index: &str) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(message)) if message.contains(index))
 }
 
+/// What PostgreSQL says when it stops, has crashed, starts, or has no room for one more connection.
+const AWAY: [&str; 4] = ["57P01", "57P02", "57P03", "53300"];
+
 /// The connection is lost, refused or exhausted; the same call may work in a moment.
 fn is_unavailable(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-            matches!(
-                **cause,
-                sea_orm::SqlxError::Io(_) | sea_orm::SqlxError::PoolTimedOut | sea_orm::SqlxError::PoolClosed
-            )
-        }
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match &**cause {
+            sea_orm::SqlxError::Io(_) | sea_orm::SqlxError::PoolTimedOut | sea_orm::SqlxError::PoolClosed => true,
+            sea_orm::SqlxError::Database(told) => told.code().is_some_and(|code| AWAY.contains(&&*code)),
+            _ => false,
+        },
         _ => false,
     }
 }

@@ -30,25 +30,27 @@ pub(super) async fn next_number(tx: &Tx, job: JobId) -> Result<i64> {
     row.try_get_by_index(0).map_err(from_db)
 }
 
-/// Stores lines that the holder of a lease sent; the number of the last one that is stored then. Lines that are stored
+/// Stores lines that the holder of a lease sent, or of one that was lost after its permit; the number of the last one that
+/// is stored then, as the sender counts. Lines that are stored
 /// already are left out; lines beyond the limit are counted, but not kept.
 ///
 /// # Errors
 /// [`Error::LeaseLost`], [`ProtocolFault::LogGap`] when lines are missing before the first, or [`Error::Unavailable`]
 /// when the database can't be reached.
 pub async fn append(tx: &Tx, hold: &Hold, batch: LogBatch, limit: i64) -> Result<i64> {
-    let sql = format!("SELECT next_number, bytes FROM job_log_head WHERE job_id = $1 {}", tx.dialect().for_update());
+    let sql =
+        format!("SELECT next_number, bytes, shift FROM job_log_head WHERE job_id = $1 {}", tx.dialect().for_update());
     let row = tx.query_one(&sql, [hold.job.into()]).await?.ok_or(Error::LeaseLost(hold.job))?;
-    let (next, bytes): (i64, i64) =
-        (row.try_get_by_index(0).map_err(from_db)?, row.try_get_by_index(1).map_err(from_db)?);
+    let number = |index: usize| row.try_get_by_index::<i64>(index).map_err(from_db);
+    let (next, bytes, shift) = (number(0)?, number(1)?, number(2)?);
     let overflowed = batch.overflowed;
-    let batch = batch.from(next).map_err(|gap| {
+    let batch = batch.from(next - shift).map_err(|gap| {
         Error::Protocol(ProtocolFault::LogGap { job: hold.job, expected: gap.expected, got: gap.got })
     })?;
     let kept = bytes.saturating_add(batch.bytes()) <= limit.saturating_add(SLACK);
     let sql = "UPDATE job_log_head SET next_number = $2, bytes = bytes + $3, overflowed = overflowed OR $4
          WHERE job_id = $1 AND EXISTS (SELECT 1 FROM provisioner_job
-             WHERE id = $1 AND lease_id = $5 AND status IN ('running', 'canceling'))";
+             WHERE id = $1 AND (lease_id = $5 AND status IN ('running', 'canceling') OR lost_lease_id = $5))";
     let end = next + i64::try_from(batch.lines.len()).map_err(Error::internal)?;
     let values: [Value; 5] = [
         hold.job.into(),
@@ -63,7 +65,7 @@ pub async fn append(tx: &Tx, hold: &Hold, batch: LogBatch, limit: i64) -> Result
     if kept && !batch.lines.is_empty() {
         insert_chunk(tx, hold.job, next, &batch.lines).await?;
     }
-    Ok(end - 1)
+    Ok(end - shift - 1)
 }
 
 /// Whether the job's last line is one of its daemon's: it said something under its lease, for the server notes when one
@@ -87,6 +89,12 @@ pub(super) async fn append_own(tx: &Tx, job: JobId, level: LogLevel, output: &st
     };
     tx.execute("UPDATE job_log_head SET next_number = $2 WHERE job_id = $1", [job.into(), (next + 1).into()]).await?;
     insert_chunk(tx, job, next, &[line]).await
+}
+
+/// The same in the log of a lost job, of which its daemon may still send lines: it counts on as if this one weren't there.
+pub(super) async fn append_lost(tx: &Tx, job: JobId, level: LogLevel, output: &str) -> Result<()> {
+    append_own(tx, job, level, output).await?;
+    tx.execute("UPDATE job_log_head SET shift = shift + 1 WHERE job_id = $1", [job.into()]).await.map(|_| ())
 }
 
 async fn insert_chunk(tx: &Tx, job: JobId, first: i64, lines: &[LogLine]) -> Result<()> {

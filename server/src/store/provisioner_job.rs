@@ -65,6 +65,7 @@ pub async fn insert(tx: &Tx, new: NewJob) -> Result<provisioner_job::Model> {
         losses: Set(0),
         lease_id: Set(None),
         lease_expires_at: Set(None),
+        lost_lease_id: Set(None),
         worker_id: Set(None),
         worker_name: Set(String::new()),
         apply_permitted_at: Set(None),
@@ -77,8 +78,13 @@ pub async fn insert(tx: &Tx, new: NewJob) -> Result<provisioner_job::Model> {
         completed_at: Set(None),
     };
     let job = job.insert(&tx.executor()).await.map_err(from_db)?;
-    let head =
-        job_log_head::ActiveModel { job_id: Set(id), next_number: Set(1), bytes: Set(0), overflowed: Set(false) };
+    let head = job_log_head::ActiveModel {
+        job_id: Set(id),
+        next_number: Set(1),
+        bytes: Set(0),
+        overflowed: Set(false),
+        shift: Set(0),
+    };
     head.insert(&tx.executor()).await.map_err(from_db)?;
     Ok(job)
 }

@@ -32,6 +32,15 @@ pub async fn find(db: &impl Access, id: WorkspaceId) -> Result<Option<Model>> {
     Entity::find_by_id(id).one(&db.executor()).await.map_err(from_db)
 }
 
+/// Holds a workspace until the transaction ends: nobody else queues a build of it meanwhile.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn lock(tx: &Tx, id: WorkspaceId) -> Result<()> {
+    let sql = format!("SELECT 1 FROM workspace WHERE id = $1 {}", tx.dialect().for_update());
+    tx.query_one(&sql, [id.into()]).await.map(|_| ())
+}
+
 /// Those of these workspaces that exist, deleted or not, in no order.
 ///
 /// # Errors

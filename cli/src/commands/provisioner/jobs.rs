@@ -5,14 +5,15 @@ use orgplane_proto::identity::v1::GetUserRequest;
 use orgplane_proto::json::JsonEnum as _;
 use orgplane_proto::provisioner::v1::{
     GetProvisionerJobRequest, JobErrorCode, JobStatus, JobType, ListProvisionerJobsRequest, ProvisionerJob,
-    ProvisionerJobInput, ProvisionerJobMetadata, WorkspaceTransition,
+    ProvisionerJobInput, ProvisionerJobMetadata, ReleaseProvisionerJobRequest, WorkspaceTransition,
 };
 
-use crate::args::{CancelJob, JobColumn as Column, JobState, ListJobs};
+use crate::args::{CancelJob, JobColumn as Column, JobState, ListJobs, ReleaseJob};
 use crate::client::Client;
 use crate::error::not_found;
 use crate::job::Job;
 use crate::output::{self, progress};
+use crate::terminal;
 
 pub(crate) async fn list(args: ListJobs) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
@@ -44,14 +45,7 @@ pub(crate) async fn cancel(args: CancelJob) -> Result<()> {
     let organization = client.organization(&args.organization).await?;
     let request = GetProvisionerJobRequest { organization: organization.id, job: args.job.clone() };
     let found = client.provisioner_jobs().get_provisioner_job(request).await;
-    let (job, of) = (&args.job, &organization.name);
-    let sentence = || {
-        format!(
-            "check the id: there is no job {job:?} in {of} that you may see; `orgplane provisioner jobs list --org {of}` \
-             shows them"
-        )
-    };
-    let found = found.map_err(|status| not_found(status, sentence))?.into_inner();
+    let found = found.map_err(|status| not_found(status, || no_job(&args.job, &organization.name)))?.into_inner();
     let input = found.input.clone().unwrap_or_default();
     let job = match found.r#type() {
         JobType::TemplateVersionImport => Job::Import(input.template_version_id),
@@ -62,6 +56,25 @@ pub(crate) async fn cancel(args: CancelJob) -> Result<()> {
     job.cancel(&client).await?;
     progress("Canceling the job.");
     Ok(())
+}
+
+pub(crate) async fn release(args: ReleaseJob) -> Result<()> {
+    let client = Client::signed_in(&args.connection).await?;
+    let organization = client.organization(&args.organization).await?;
+    let question = format!("Give the job {} up? What its daemon changed may not be known.", args.job);
+    terminal::agree(&args.yes, &question, "not released").await?;
+    let request = ReleaseProvisionerJobRequest { organization: organization.id, job: args.job.clone() };
+    let released = client.provisioner_jobs().release_provisioner_job(request).await;
+    released.map_err(|status| not_found(status, || no_job(&args.job, &organization.name)))?;
+    progress("Released the job.");
+    Ok(())
+}
+
+fn no_job(job: &str, of: &str) -> String {
+    format!(
+        "check the id: there is no job {job:?} in {of} that you may see; `orgplane provisioner jobs list --org {of}` \
+         shows them"
+    )
 }
 
 fn status(state: JobState) -> JobStatus {
@@ -88,6 +101,9 @@ fn cell(job: &ProvisionerJob, column: &Column, organization: &str) -> String {
         Column::CanceledAt => output::time(job.canceled_at.as_ref()),
         Column::Error => job.error.clone(),
         Column::ErrorCode => JobErrorCode::text_of(job.error_code).to_owned(),
+        Column::Status if job.contact_lost_since.is_some() => {
+            format!("{} (contact lost)", JobStatus::text_of(job.status))
+        }
         Column::Status => JobStatus::text_of(job.status).to_owned(),
         Column::WorkerId => job.worker_id.clone(),
         Column::WorkerName => job.worker_name.clone(),
@@ -115,5 +131,6 @@ fn cell(job: &ProvisionerJob, column: &Column, organization: &str) -> String {
         Column::Organization => organization.to_owned(),
         Column::Queue if pending => format!("{}/{}", job.queue_position, job.queue_size),
         Column::Queue => String::new(),
+        Column::ContactLostSince => output::time(job.contact_lost_since.as_ref()),
     }
 }

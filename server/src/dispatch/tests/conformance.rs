@@ -14,16 +14,22 @@ use crate::domain::engine::Engine;
 use crate::domain::error::ProtocolFault;
 use crate::domain::id::{BuildId, DaemonId, JobId, OrganizationId, TemplateVersionId, UserId};
 use crate::domain::job::{
-    CancelOutcome, Claimed, Finished, Group, Hold, Input, JobType, LeaseId, Live, LogBatch, LogLevel, LogLine,
-    LogSource, Outcome, Permit, Rejection, Report, Slot, StateReference, Status, Terms,
+    CancelOutcome, Claimed, Finished, Grip, Group, Hold, Input, JobType, LeaseId, Live, LogBatch, LogLevel, LogLine,
+    LogSource, Outcome, Permit, Reaped, Rejection, Report, Slot, StateReference, Status, Terms,
 };
 use crate::domain::tags::Tags;
 use crate::domain::{Error, Timestamp};
 use crate::store::testing::{TestStore, stores};
 use crate::store::{blob, job_upload, provisioner_job};
 
-const TERMS: Terms =
-    Terms { lease: Duration::from_secs(60), apply_lease: Duration::from_secs(60), max_attempts: 2, log_limit: 1024 };
+const TERMS: Terms = Terms {
+    lease: Duration::from_secs(60),
+    apply_lease: Duration::from_secs(60),
+    max_attempts: 2,
+    log_limit: 1024,
+    contact_lost_after: Duration::from_secs(15),
+    pending_timeout: None,
+};
 
 enum Backing {
     Memory(Arc<MemoryQueue>, OrganizationId),
@@ -366,7 +372,7 @@ async fn a_result_is_taken_once_and_confirmed_again() {
             );
             assert_eq!(bench.status(id).await, status);
             let resumed = bench.queue.resume(bench.group().organization, &[hold]).await.unwrap();
-            assert!(resumed[0].ended);
+            assert_eq!(resumed[0].grip, Grip::Ended);
         }
     }
 }
@@ -464,7 +470,7 @@ async fn canceling_ends_what_waits_and_asks_what_runs() {
         assert_eq!(queue.permit(&hold, 0).await.unwrap(), Permit::Canceled);
         assert_eq!(queue.append(&hold, lines(1, 1)).await.unwrap(), 1);
         let resumed = queue.resume(bench.group().organization, std::slice::from_ref(&hold)).await.unwrap();
-        assert!(resumed[0].canceling && resumed[0].next_log_number == 2);
+        assert!(resumed[0].grip == Grip::Canceling && resumed[0].next_log_number == 2);
         assert_eq!(
             queue.finish(bench.group().organization, &hold, &report(Outcome::Succeeded, 1)).await.unwrap(),
             Finished::Stored
@@ -534,5 +540,78 @@ async fn what_changed_nothing_is_tried_again_and_what_may_have_is_not() {
         bench.queue.request_cancel(id, None).await.unwrap();
         assert_eq!(bench.reap().await, [Status::Canceled]);
         assert_eq!(bench.queue.reap().await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_lost_job_is_taken_and_no_more() {
+    let short = Terms { apply_lease: Duration::from_millis(30), ..TERMS };
+    for bench in Bench::all(short).await {
+        let queue = &bench.queue;
+        let id = bench.add().await;
+        let hold = bench.claim().await.hold;
+        let state = |serial, sha256: &str| StateReference { lineage: "a".into(), serial, sha256: sha256.to_owned() };
+        let (one, two) = (bench.add_blob(id, b"one").await, bench.add_blob(id, b"two").await);
+        assert_eq!(queue.append(&hold, lines(1, 2)).await.unwrap(), 2);
+        assert_eq!(queue.checkpoint(&hold, &state(1, &one)).await.unwrap(), 1);
+        assert_eq!(queue.permit(&hold, 0).await.unwrap(), Permit::Go);
+        assert_eq!(bench.reap().await, [Status::Failed]);
+        let resumed = queue.resume(bench.group().organization, std::slice::from_ref(&hold)).await.unwrap();
+        assert_eq!((resumed[0].grip, resumed[0].next_log_number), (Grip::Salvage, 3));
+        assert_eq!(queue.renew(std::slice::from_ref(&hold)).await.unwrap(), []);
+        // Lines go on behind the server's own, those that are stored are left out, and a gap is one.
+        assert_eq!(queue.append(&hold, lines(2, 2)).await.unwrap(), 3);
+        let gap = queue.append(&hold, lines(5, 1)).await;
+        assert!(matches!(gap, Err(Error::Protocol(ProtocolFault::LogGap { expected: 4, got: 5, .. }))), "{gap:?}");
+        assert_eq!(queue.checkpoint(&hold, &state(2, &two)).await.unwrap(), 2);
+        assert_eq!(queue.append(&hold, lines(3, 2)).await.unwrap(), 4);
+        let older = queue.checkpoint(&hold, &state(1, &one)).await;
+        assert!(matches!(older, Err(Error::Protocol(ProtocolFault::StaleState(_)))), "{older:?}");
+        let report = report(Outcome::Succeeded, 4);
+        assert_eq!(queue.finish(bench.group().organization, &hold, &report).await.unwrap(), Finished::Lost);
+        assert_eq!(queue.permit(&hold, 0).await.unwrap(), Permit::Lost);
+        assert!(matches!(queue.append(&stale(&hold), lines(5, 1)).await, Err(Error::LeaseLost(_))));
+        assert_eq!(bench.status(id).await, Status::Failed);
+        if let Backing::Sql(store, _) = &bench.backing {
+            let log = crate::store::job_log::after(&***store, id, 0).await.unwrap();
+            let numbers: Vec<_> = log.iter().map(|(number, _)| *number).collect();
+            assert_eq!(numbers, [1, 2, 3, 4, 5, 6], "{log:?}");
+            assert!(log[2].1.output.contains("was lost") && log[4].1.output.contains("serial 2"), "{log:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_jobs_out_of_contact_are_released() {
+    let silent = Terms { contact_lost_after: Duration::from_millis(30), ..TERMS };
+    for bench in Bench::all(silent).await {
+        let queue = &bench.queue;
+        let id = bench.add().await;
+        assert!(matches!(queue.release(id, "ada").await, Err(Error::NotReleasable(_))), "it waits");
+        bench.claim().await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Err(error) = queue.release(id, "ada").await {
+            assert!(matches!(error, Error::NotReleasable(_)) && Instant::now() < deadline, "{error:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(bench.status(id).await, Status::Failed);
+        assert!(matches!(queue.release(id, "ada").await, Err(Error::JobEnded)));
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_takes_in_time_ends() {
+    let short = Terms { pending_timeout: Some(Duration::from_millis(30)), ..TERMS };
+    for bench in Bench::all(short).await {
+        let ours = [bench.add().await, bench.add().await];
+        let (mut ended, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(10));
+        while bench.status(ours[0]).await != Status::Failed || bench.status(ours[1]).await != Status::Failed {
+            assert!(Instant::now() < deadline, "they wait on");
+            ended.extend(bench.queue.reap().await.unwrap());
+        }
+        for id in ours {
+            let of: Vec<_> = ended.iter().filter(|reaped| reaped.job == id).collect();
+            assert!(matches!(of[..], [Reaped { status: Status::Failed, lapsed: false, .. }]), "once: {of:?}");
+        }
     }
 }

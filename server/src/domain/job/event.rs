@@ -39,6 +39,10 @@ pub enum Event {
     ResultReported(LeaseId, Outcome),
     /// Nothing was heard under the lease for too long.
     LeaseLapsed,
+    /// An administrator takes it from a daemon that isn't heard of, before the lease lapses.
+    Released,
+    /// No daemon took it for too long.
+    WaitedTooLong,
     /// The server ends it as it should: there is nothing for a daemon to do.
     Waived,
     /// The holder of the lease didn't start it.

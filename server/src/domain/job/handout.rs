@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{LeaseId, Status};
+use crate::domain::Timestamp;
 use crate::domain::engine::Engine;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
 use crate::domain::tags::Tags;
@@ -81,26 +82,52 @@ pub enum CancelOutcome {
     Canceling(Hold),
 }
 
-/// What became of a job whose lease lapsed.
+/// What became of a job that nothing was heard of for too long: from its daemon, or from anybody who would take it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reaped {
     /// The job.
     pub job: JobId,
     /// What it is now.
     pub status: Status,
+    /// It was a daemon's.
+    pub lapsed: bool,
 }
 
-/// A held job that goes on.
+/// What a held job is to its daemon now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grip {
+    /// It goes on.
+    Running,
+    /// It is wanted to stop.
+    Canceling,
+    /// Its result was stored; only the confirmation got lost.
+    Ended,
+    /// It was given up, but what the daemon still has of it is taken: lines and a state.
+    Salvage,
+}
+
+impl Grip {
+    /// By the job's status, and whether its lease was lost after the permit.
+    #[must_use]
+    pub fn of(status: Status, lost: bool) -> Self {
+        match status {
+            _ if lost => Self::Salvage,
+            Status::Canceling => Self::Canceling,
+            Status::Pending | Status::Running => Self::Running,
+            Status::Succeeded | Status::Failed | Status::Canceled => Self::Ended,
+        }
+    }
+}
+
+/// A held job that its daemon isn't done with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resumed {
     /// The job and its lease.
     pub hold: Hold,
     /// The number that its next line has.
     pub next_log_number: i64,
-    /// It is wanted to stop.
-    pub canceling: bool,
-    /// Its result was stored; only the confirmation got lost.
-    pub ended: bool,
+    /// How it stands.
+    pub grip: Grip,
 }
 
 /// A job that its daemon still has.
@@ -123,6 +150,19 @@ pub struct Terms {
     pub max_attempts: i32,
     /// Bytes of output that are stored of a job's log.
     pub log_limit: i64,
+    /// Silence after which a daemon counts as out of contact.
+    pub contact_lost_after: Duration,
+    /// How long a job may wait for a daemon; for ever where it isn't said.
+    pub pending_timeout: Option<Duration>,
+}
+
+impl Terms {
+    /// Since when nothing was heard of a lease's holder, if that is too long ago: a lease's end tells when it was renewed.
+    #[must_use]
+    pub fn silent_since(self, permitted: bool, expires_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let heard_at = expires_at.minus(if permitted { self.apply_lease } else { self.lease });
+        (now.since(heard_at) > self.contact_lost_after).then_some(heard_at)
+    }
 }
 
 /// The text of a job that was begun and given back.
@@ -151,4 +191,31 @@ pub fn lost_text(worker: &str, permitted: bool) -> String {
     } else {
         format!("The provisioner daemon {worker:?} was lost, as were those before it. The job isn't tried again.")
     }
+}
+
+/// The line of a job that was to stop when its daemon was lost.
+#[must_use]
+pub fn stopped_text(worker: &str) -> String {
+    format!(
+        "The provisioner daemon {worker:?} was lost before it changed anything. The job was to stop, and so it has."
+    )
+}
+
+/// The error of a job that nobody took.
+#[must_use]
+pub fn untaken_text(waited: Duration) -> String {
+    format!("No provisioner daemon took the job within {} s: none that may was free.", waited.as_secs_f64())
+}
+
+/// The error of a job that `by` took from its daemon.
+#[must_use]
+pub fn released_text(worker: &str, permitted: bool, silent_since: Timestamp, by: &str) -> String {
+    let rest = if permitted {
+        "What it changed since its last checkpoint isn't known; the job isn't run again by itself."
+    } else {
+        "It was not permitted to change anything."
+    };
+    format!(
+        "{by} released the job: the provisioner daemon {worker:?} hasn't been heard of since {silent_since}. {rest}"
+    )
 }

@@ -14,8 +14,8 @@ use super::id::{BuildId, TemplateVersionId};
 
 pub use event::{Event, Outcome, Rejection};
 pub use handout::{
-    CancelOutcome, Claimed, Finished, Fits, Group, Hold, Live, Permit, Reaped, Resumed, Slot, Terms, given_back_text,
-    lost_text, requeued_text,
+    CancelOutcome, Claimed, Finished, Fits, Grip, Group, Hold, Live, Permit, Reaped, Resumed, Slot, Terms,
+    given_back_text, lost_text, released_text, requeued_text, stopped_text, untaken_text,
 };
 pub use lease::{Lease, LeaseId};
 pub use log::{Gap, LogBatch, LogLevel, LogLine, LogSource, LogStanding};

@@ -15,6 +15,8 @@ pub struct State {
     pub losses: i32,
     /// The lease that it is under; once ended, the one whose result ended it.
     pub lease: Option<Lease>,
+    /// The permitted lease that it was lost under: what its holder left is taken even now.
+    pub lost: Option<LeaseId>,
 }
 
 /// What a transition doesn't know by itself.
@@ -33,6 +35,10 @@ pub enum Effect {
     NoteRequeued,
     /// It was lost for good: say so in the log.
     NoteLost,
+    /// It was lost when it was to stop, and so it has: say so in the log.
+    NoteStopped,
+    /// Nobody took it: say so in the log.
+    NoteUntaken,
     /// The result was taken before: only confirm it.
     ConfirmAgain,
 }
@@ -72,7 +78,7 @@ impl From<InvalidTransition> for Error {
 
 impl State {
     /// A job that was just made.
-    pub const NEW: Self = Self { status: Status::Pending, attempt: 0, losses: 0, lease: None };
+    pub const NEW: Self = Self { status: Status::Pending, attempt: 0, losses: 0, lease: None, lost: None };
 
     /// What it becomes, and what else has to be done.
     ///
@@ -86,6 +92,8 @@ impl State {
             Event::ResultReported(lease, outcome) => self.result_reported(lease, *outcome),
             Event::Waived => self.waived(),
             Event::LeaseLapsed => self.lease_lapsed(rules),
+            Event::Released => self.released(),
+            Event::WaitedTooLong => self.waited_too_long(),
             Event::GaveBack(lease, _) => self.gave_back(lease),
         }
     }
@@ -94,7 +102,7 @@ impl State {
         match self.status {
             Status::Pending => {
                 let lease = Some(Lease { id: lease.clone(), permitted_at: None });
-                Ok((Self { status: Status::Running, attempt: self.attempt + 1, lease, ..*self }, None))
+                Ok((Self { status: Status::Running, attempt: self.attempt + 1, lease, ..self.clone() }, None))
             }
             Status::Running | Status::Canceling => Err(InvalidTransition::NotPending),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
@@ -118,7 +126,7 @@ impl State {
 
     fn cancel_requested(&self) -> Result<(Self, Option<Effect>), InvalidTransition> {
         match self.status {
-            Status::Pending => Ok((Self { status: Status::Canceled, lease: None, ..*self }, None)),
+            Status::Pending => Ok((Self { status: Status::Canceled, lease: None, ..self.clone() }, None)),
             Status::Running => Ok((Self { status: Status::Canceling, ..self.clone() }, None)),
             Status::Canceling => Err(InvalidTransition::Canceling),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
@@ -127,7 +135,7 @@ impl State {
 
     fn waived(&self) -> Result<(Self, Option<Effect>), InvalidTransition> {
         match self.status {
-            Status::Pending => Ok((Self { status: Status::Succeeded, lease: None, ..*self }, None)),
+            Status::Pending => Ok((Self { status: Status::Succeeded, lease: None, ..self.clone() }, None)),
             Status::Running | Status::Canceling => Err(InvalidTransition::NotPending),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
@@ -150,31 +158,58 @@ impl State {
     }
 
     fn lease_lapsed(&self, rules: Rules) -> Result<(Self, Option<Effect>), InvalidTransition> {
-        let permitted = self.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
+        let lost = self.permitted_lease();
         let losses = self.losses + 1;
         match self.status {
-            Status::Running if permitted || losses >= rules.max_attempts => {
-                Ok((Self { status: Status::Failed, losses, lease: None, ..*self }, Some(Effect::NoteLost)))
+            Status::Running if lost.is_some() || losses >= rules.max_attempts => {
+                Ok((Self { status: Status::Failed, losses, lost, lease: None, ..*self }, Some(Effect::NoteLost)))
             }
             Status::Running => {
-                Ok((Self { status: Status::Pending, losses, lease: None, ..*self }, Some(Effect::NoteRequeued)))
+                Ok((Self { status: Status::Pending, losses, lost, lease: None, ..*self }, Some(Effect::NoteRequeued)))
             }
-            Status::Canceling if permitted => {
-                Ok((Self { status: Status::Failed, losses, lease: None, ..*self }, Some(Effect::NoteLost)))
+            Status::Canceling if lost.is_some() => {
+                Ok((Self { status: Status::Failed, losses, lost, lease: None, ..*self }, Some(Effect::NoteLost)))
             }
             // Nothing was changed, and it should stop: it has.
-            Status::Canceling => Ok((Self { status: Status::Canceled, losses, lease: None, ..*self }, None)),
+            Status::Canceling => {
+                Ok((Self { status: Status::Canceled, losses, lost, lease: None, ..*self }, Some(Effect::NoteStopped)))
+            }
             Status::Pending => Err(InvalidTransition::LeaseLost),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
+    }
+
+    fn released(&self) -> Result<(Self, Option<Effect>), InvalidTransition> {
+        match self.status {
+            Status::Running | Status::Canceling => {
+                let lost = self.permitted_lease();
+                Ok((Self { status: Status::Failed, lost, lease: None, ..*self }, Some(Effect::NoteLost)))
+            }
+            Status::Pending => Err(InvalidTransition::LeaseLost),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn waited_too_long(&self) -> Result<(Self, Option<Effect>), InvalidTransition> {
+        match self.status {
+            Status::Pending => {
+                Ok((Self { status: Status::Failed, lease: None, ..self.clone() }, Some(Effect::NoteUntaken)))
+            }
+            Status::Running | Status::Canceling => Err(InvalidTransition::NotPending),
+            Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
+        }
+    }
+
+    fn permitted_lease(&self) -> Option<LeaseId> {
+        self.lease.as_ref().filter(|lease| lease.permitted_at.is_some()).map(|lease| lease.id.clone())
     }
 
     fn gave_back(&self, lease: &LeaseId) -> Result<(Self, Option<Effect>), InvalidTransition> {
         let held = self.held(lease)?;
         match self.status {
             Status::Running | Status::Canceling if held.permitted_at.is_some() => Err(InvalidTransition::Permitted),
-            Status::Running => Ok((Self { status: Status::Pending, lease: None, ..*self }, None)),
-            Status::Canceling => Ok((Self { status: Status::Canceled, lease: None, ..*self }, None)),
+            Status::Running => Ok((Self { status: Status::Pending, lease: None, ..self.clone() }, None)),
+            Status::Canceling => Ok((Self { status: Status::Canceled, lease: None, ..self.clone() }, None)),
             Status::Pending => Err(InvalidTransition::LeaseLost),
             Status::Succeeded | Status::Failed | Status::Canceled => Err(InvalidTransition::Ended),
         }
@@ -208,6 +243,8 @@ mod tests {
             Just(Event::CancelRequested),
             (id(), outcome).prop_map(|(id, outcome)| Event::ResultReported(id, outcome)),
             Just(Event::LeaseLapsed),
+            Just(Event::Released),
+            Just(Event::WaitedTooLong),
             Just(Event::Waived),
             id().prop_map(|id| Event::GaveBack(id, Rejection::Full)),
         ]
@@ -232,6 +269,10 @@ mod tests {
                     prop_assert!(!permitted, "what may have changed things isn't run again");
                 }
                 permitted |= next.lease.as_ref().is_some_and(|lease| lease.permitted_at.is_some());
+                if let Some(lost) = &next.lost {
+                    prop_assert_eq!((next.status, &next.lease), (Status::Failed, &None), "it isn't run again");
+                    prop_assert!(permitted && state.held(lost).is_ok() || state.lost == next.lost);
+                }
                 prop_assert!(next.losses <= RULES.max_attempts);
                 prop_assert!(next.attempt >= state.attempt);
                 state = next;

@@ -9,7 +9,7 @@ use crate::store::entity::provisioner_job;
 
 /// A job as the API has it.
 pub(crate) fn job(view: JobView) -> pb::ProvisionerJob {
-    let JobView { job, standing, logs_overflowed, matched: _ } = view;
+    let JobView { job, standing, logs_overflowed, matched: _, silent_since } = view;
     let input = job.input();
     let provisioner_job::Model {
         id,
@@ -27,6 +27,7 @@ pub(crate) fn job(view: JobView) -> pb::ProvisionerJob {
         losses: _,
         lease_id: _,
         lease_expires_at: _,
+        lost_lease_id: _,
         worker_id,
         worker_name,
         apply_permitted_at: _,
@@ -60,6 +61,7 @@ pub(crate) fn job(view: JobView) -> pb::ProvisionerJob {
         available_workers: Vec::new(),
         metadata: Some(pb::ProvisionerJobMetadata::default()),
         logs_overflowed,
+        contact_lost_since: silent_since.map(timestamp),
     }
 }
 

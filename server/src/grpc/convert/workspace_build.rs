@@ -31,6 +31,8 @@ pub(crate) fn build(view: BuildView) -> pb::WorkspaceBuild {
         state_sha256: _,
         state_lineage: _,
         state_serial: _,
+        salvaged_sha256: _,
+        salvaged_serial: _,
         daily_cost,
         created_at,
         updated_at,

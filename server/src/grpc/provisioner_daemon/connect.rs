@@ -13,15 +13,17 @@ use tonic::{Status, Streaming};
 use super::inbox::Inbox;
 use crate::dispatch::SessionId;
 use crate::dispatch::session::{Command, Outbox};
-use crate::domain::error::ProtocolFault;
+use crate::domain::error::{ProtocolFault, chain};
 use crate::domain::id::OrganizationId;
-use crate::domain::job::{Finished, Hold, Permit};
+use crate::domain::job::{Finished, Grip, Hold, Permit};
 use crate::domain::{Error, Result};
 use crate::grpc::convert::stream as convert;
 use crate::grpc::status;
 use crate::service::daemon_session::{Hello, Welcome};
 use crate::service::{KeyIdentity, Service};
 
+/// How long a daemon's message waits for the database until it is tried again.
+const RETRY: Duration = Duration::from_millis(500);
 /// How long a connected daemon may take to register.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,8 @@ pub(super) async fn open(
     let welcome = service.daemon_connect(&key, hello(register)?).await?;
     let Welcome { session, outbox, daemon, registered_at, organization, organization_name, tags, resumed, lost } =
         welcome;
+    let (salvage, resumed): (Vec<_>, Vec<_>) = resumed.into_iter().partition(|job| job.grip == Grip::Salvage);
+    let salvage = salvage.into_iter().map(|job| lost_job(job.hold, job.next_log_number));
     let options = &service.provisioners;
     let registered = pb::Registered {
         daemon_id: daemon.to_string(),
@@ -50,21 +54,14 @@ pub(super) async fn open(
         lease: Some(convert::duration(options.lease)),
         apply_lease: Some(convert::duration(options.apply_lost_after)),
         resumed: resumed
-            .iter()
+            .into_iter()
             .map(|job| pb::ResumedJob {
                 job_id: job.hold.job.to_string(),
-                lease_id: job.hold.lease.0.clone(),
+                lease_id: job.hold.lease.0,
                 next_log_number: job.next_log_number,
             })
             .collect(),
-        lost: lost
-            .into_iter()
-            .map(|hold| pb::LostJob {
-                job_id: hold.job.to_string(),
-                lease_id: hold.lease.0,
-                reason: "The lease lapsed, or the job ended otherwise.".to_owned(),
-            })
-            .collect(),
+        lost: lost.into_iter().map(|hold| lost_job(hold, 0)).chain(salvage).collect(),
         log_credit: options.log_credit,
         log_limit: options.log_limit,
         protocol_version: PROTOCOL_VERSION.to_owned(),
@@ -82,6 +79,15 @@ pub(super) async fn open(
         end.cancel();
     });
     Ok(outgoing)
+}
+
+fn lost_job(hold: Hold, next_log_number: i64) -> pb::LostJob {
+    pb::LostJob {
+        job_id: hold.job.to_string(),
+        lease_id: hold.lease.0,
+        reason: "The lease lapsed, or the job ended otherwise.".to_owned(),
+        next_log_number,
+    }
 }
 
 fn hello(register: pb::Register) -> Result<Hello> {
@@ -146,13 +152,27 @@ impl Reader {
                 }
             };
             dispatcher.heard(self.session);
-            match self.take(message).await {
+            match self.take_in_time(message).await {
                 Ok(Some(reply)) => dispatcher.tell(self.session, reply),
                 Ok(None) => {}
                 Err(error) => {
                     dispatcher.tell(self.session, Command::End(error));
                     return;
                 }
+            }
+        }
+    }
+
+    /// One message, as soon as the database is there for it: a session is worth more than its place. Whatever was done and
+    /// not confirmed may be done again.
+    async fn take_in_time(&self, message: pb::DaemonMessage) -> Result<Option<Command>> {
+        loop {
+            match self.take(message.clone()).await {
+                Err(Error::Unavailable(cause)) => {
+                    tracing::warn!(error = %chain(cause.as_ref()), "the database is away; a daemon waits");
+                    tokio::time::sleep(RETRY).await;
+                }
+                done => return done,
             }
         }
     }

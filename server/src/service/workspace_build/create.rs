@@ -62,8 +62,8 @@ impl Service {
     /// Queues a build.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Denied`], [`Error::BuildActive`], [`Error::WorkspaceDeleted`],
-    /// [`Error::ImportUnfinished`].
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Denied`], [`Error::BuildActive`], [`Error::WorkspaceHeld`],
+    /// [`Error::WorkspaceDeleted`], [`Error::ImportUnfinished`].
     pub async fn build_create(&self, caller: &Caller, request: BuildRequest) -> Result<BuildView> {
         let subject = caller.user()?;
         let workspace = self.workspace_find(subject, &request.workspace).await?;
@@ -76,10 +76,11 @@ impl Service {
         }
 
         let tx = self.store.begin().await?;
+        store::workspace::lock(&tx, workspace.id).await?;
         let job = store::provisioner_job::find(&tx, latest(&tx, workspace.id).await?.job_id).await?;
         let job = job.ok_or_else(|| Error::internal("a build without its job"))?;
         if job.status.is_active() {
-            return Err(Error::BuildActive(Some(job.status)));
+            return Err(self.why_active(&tx, job).await?);
         }
         // Read only now that the job has ended: its end stored the state that this build starts from, and may have deleted
         // the workspace. Of builds that are queued at once one gets the number. The job's row isn't locked, because
@@ -104,7 +105,7 @@ impl Service {
                 Some(state)
             }
             None if request.orphan => None,
-            None => state_of(&previous),
+            None => previous.state(),
         };
         let build = NewBuild {
             transition,
@@ -121,6 +122,18 @@ impl Service {
         tx.commit().await?;
         self.dispatcher.announce();
         Ok(self.build_view(build).await?.into_created())
+    }
+}
+
+impl Service {
+    /// Why a build has to wait for this job's end: it may be changing things, and nobody hears of it.
+    async fn why_active(&self, tx: &Tx, job: provisioner_job::Model) -> Result<Error> {
+        let silent_since = job.silent_since((&self.provisioners).into(), store::now(tx).await?);
+        let held = silent_since.zip(job.lease_expires_at).filter(|_| job.apply_permitted_at.is_some());
+        Ok(match held {
+            Some((since, until)) => Error::WorkspaceHeld { job: job.id, worker: job.worker_name, since, until },
+            None => Error::BuildActive(Some(job.status)),
+        })
     }
 }
 
@@ -146,12 +159,6 @@ pub(crate) async fn import_of(
             Err(Error::invalid(field, "must be a version whose import succeeded; this one was canceled"))
         }
     }
-}
-
-/// The state that a build left.
-fn state_of(build: &workspace_build::Model) -> Option<StateReference> {
-    let workspace_build::Model { state_sha256, state_lineage, state_serial, .. } = build.clone();
-    state_sha256.map(|sha256| StateReference { lineage: state_lineage, serial: state_serial, sha256 })
 }
 
 /// Stores a workspace's build of this number and its job, which the import's daemons may do.
@@ -187,6 +194,8 @@ pub(crate) async fn queue(
         state_lineage: state.as_ref().map(|state| state.lineage.clone()).unwrap_or_default(),
         state_serial: state.as_ref().map_or(0, |state| state.serial),
         state_sha256: state.map(|state| state.sha256),
+        salvaged_sha256: None,
+        salvaged_serial: 0,
         daily_cost: 0,
         created_at: job.created_at,
         updated_at: job.created_at,

@@ -56,16 +56,21 @@ async fn a_workspace_starts_stops_and_is_deleted() {
         assert_eq!(deployment.build_resources(&ann, &build_id).await.unwrap().len(), 1);
 
         // The state is for those who may update the template.
-        let hidden = deployment.build_state(&ann, &build_id).await;
+        let hidden = deployment.build_state(&ann, &build_id, false).await;
         assert!(matches!(hidden.err(), Some(Error::NotFound(Kind::Build))));
         let pieces: Vec<Vec<u8>> =
-            deployment.build_state(&owner, &build_id).await.unwrap().try_collect().await.unwrap();
+            deployment.build_state(&owner, &build_id, false).await.unwrap().try_collect().await.unwrap();
         assert_eq!(pieces.concat(), state);
 
         let stop = deployment.build_create(&ann, request(&workspace, Transition::Stop)).await.unwrap();
         assert_eq!((stop.build.build_number, stop.build.state_serial), (2, 1));
-        let pieces: Vec<Vec<u8>> =
-            deployment.build_state(&owner, &stop.build.id.to_string()).await.unwrap().try_collect().await.unwrap();
+        let pieces: Vec<Vec<u8>> = deployment
+            .build_state(&owner, &stop.build.id.to_string(), false)
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(pieces.concat(), state, "a build starts from the state before it");
         let busy = deployment.build_create(&ann, request(&workspace, Transition::Start)).await;
         assert!(matches!(busy, Err(Error::BuildActive(_))));
@@ -301,7 +306,7 @@ async fn workspaces_are_their_owners_and_their_administrators() {
             assert!(matches!(deployment.build_list(stranger, &id, (0, 0), "", None).await, Err(Error::NotFound(_))));
             assert!(matches!(deployment.build_cancel(stranger, &build, "").await, Err(Error::NotFound(_))));
             assert!(matches!(deployment.build_resources(stranger, &build).await, Err(Error::NotFound(_))));
-            assert!(deployment.build_state(stranger, &build).await.is_err());
+            assert!(deployment.build_state(stranger, &build, false).await.is_err());
             let asked = request(&workspace.workspace, Transition::Delete);
             assert!(matches!(deployment.build_create(stranger, asked).await, Err(Error::NotFound(_))));
         }

@@ -17,6 +17,8 @@ pub struct Model {
     pub bytes: i64,
     /// The log reached its cap and was cut.
     pub overflowed: bool,
+    /// Lines of the server's own that stand before those that are still taken of a lost job: its daemon doesn't count them.
+    pub shift: i64,
 }
 
 /// None.

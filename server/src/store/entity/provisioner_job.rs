@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use crate::domain::Timestamp;
 use crate::domain::engine::Engine;
 use crate::domain::id::{BuildId, DaemonId, FileId, JobId, OrganizationId, TemplateVersionId, UserId};
-use crate::domain::job::{ErrorCode, Input, JobType, Lease, LeaseId, State, Status};
+use crate::domain::job::{ErrorCode, Input, JobType, Lease, LeaseId, State, Status, Terms};
 use crate::domain::tags::Tags;
 
 /// A job.
@@ -44,6 +44,8 @@ pub struct Model {
     pub lease_id: Option<LeaseId>,
     /// When that lapses.
     pub lease_expires_at: Option<Timestamp>,
+    /// The permitted lease that it was lost under.
+    pub lost_lease_id: Option<LeaseId>,
     /// The daemon that has or had it.
     pub worker_id: Option<DaemonId>,
     /// That daemon's name; outlives it.
@@ -75,7 +77,15 @@ impl Model {
             attempt: self.attempt,
             losses: self.losses,
             lease: self.lease_id.clone().map(|id| Lease { id, permitted_at: self.apply_permitted_at }),
+            lost: self.lost_lease_id.clone(),
         }
+    }
+
+    /// Since when nothing was heard of the daemon that has it, if that is too long ago.
+    #[must_use]
+    pub fn silent_since(&self, terms: Terms, now: Timestamp) -> Option<Timestamp> {
+        let expires_at = self.lease_expires_at.filter(|_| self.status.is_leased())?;
+        terms.silent_since(self.apply_permitted_at.is_some(), expires_at, now)
     }
 
     /// What it works on; `None` for a row that doesn't say.

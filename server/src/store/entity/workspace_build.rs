@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::domain::Timestamp;
 use crate::domain::id::{BuildId, JobId, TemplateVersionId, UserId, WorkspaceId};
+use crate::domain::job::StateReference;
 use crate::domain::workspace::{BuildReason, Transition};
 
 /// One transition of a workspace.
@@ -33,12 +34,26 @@ pub struct Model {
     pub state_lineage: String,
     /// The serial of the state; grows within a lineage.
     pub state_serial: i64,
+    /// The blob with a newer state of the same lineage, which came when a later build had started already.
+    pub salvaged_sha256: Option<String>,
+    /// Its serial.
+    pub salvaged_serial: i64,
     /// What its resources cost a day.
     pub daily_cost: i32,
     /// When it was queued.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl Model {
+    /// The state that it left, or starts from.
+    #[must_use]
+    pub fn state(&self) -> Option<StateReference> {
+        let Self { state_sha256, state_lineage: lineage, state_serial: serial, .. } = self;
+        let reference = |sha256| StateReference { lineage: lineage.clone(), serial: *serial, sha256 };
+        state_sha256.clone().map(reference)
+    }
 }
 
 /// None.

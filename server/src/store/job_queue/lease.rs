@@ -6,7 +6,8 @@ use super::{CHUNK, Change, find, locked, write_state};
 use crate::domain::Result;
 use crate::domain::id::{DaemonId, JobId, OrganizationId};
 use crate::domain::job::{
-    Event, Hold, JobType, LeaseId, Live, LogLevel, Permit, Rejection, Resumed, Rules, Status, Terms, given_back_text,
+    Event, Grip, Hold, JobType, LeaseId, Live, LogLevel, Permit, Rejection, Resumed, Rules, Status, Terms,
+    given_back_text,
 };
 use crate::domain::time::micros;
 use crate::store::error::from_db;
@@ -77,8 +78,8 @@ fn read(rows: &[QueryResult]) -> Result<Vec<Live>> {
     rows.iter().map(live).collect::<std::result::Result<_, sea_orm::DbErr>>().map_err(from_db)
 }
 
-/// Which of the jobs that a daemon of the organization still holds go on, prolonged from now. A job that its result
-/// ended goes on as well, so that the daemon hears so.
+/// Which of the jobs that a daemon of the organization still holds it isn't done with; those that go on are prolonged from
+/// now. A job that its result ended is among them, so that the daemon hears so, and one that was lost after its permit.
 ///
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
@@ -90,9 +91,10 @@ pub async fn resume(tx: &Tx, organization: OrganizationId, holds: &[Hold], terms
     let mut values: Vec<Value> = vec![organization.into()];
     values.extend(holds.iter().map(|hold| hold.job.into()));
     let sql = format!(
-        "SELECT job.id, job.lease_id, job.status, head.next_number
+        "SELECT job.id, COALESCE(job.lease_id, job.lost_lease_id), job.status, head.next_number - head.shift,
+             job.lease_id IS NULL
          FROM provisioner_job AS job JOIN job_log_head AS head ON head.job_id = job.id
-         WHERE job.organization_id = $1 AND job.lease_id IS NOT NULL AND job.id IN ({})",
+         WHERE job.organization_id = $1 AND COALESCE(job.lease_id, job.lost_lease_id) IS NOT NULL AND job.id IN ({})",
         placeholders(2, holds.len())
     );
     let mut resumed = Vec::new();
@@ -102,12 +104,9 @@ pub async fn resume(tx: &Tx, organization: OrganizationId, holds: &[Hold], terms
         let status: Status = row.try_get_by_index(2).map_err(from_db)?;
         let hold = Hold { job, lease };
         if holds.contains(&hold) {
-            resumed.push(Resumed {
-                hold,
-                next_log_number: row.try_get_by_index(3).map_err(from_db)?,
-                canceling: status == Status::Canceling,
-                ended: status.is_ended(),
-            });
+            let lost: bool = row.try_get_by_index(4).map_err(from_db)?;
+            let next_log_number = row.try_get_by_index(3).map_err(from_db)?;
+            resumed.push(Resumed { hold, next_log_number, grip: Grip::of(status, lost) });
         }
     }
     Ok(resumed)

@@ -6,12 +6,13 @@ mod end;
 mod lease;
 mod reap;
 mod report;
+mod salvage;
 mod standing;
 
 pub use claim::{claim, groups};
 pub use end::{fail, finish, hand_in, request_cancel, waive};
 pub use lease::{give_back, live, permit, renew, resume, unpermitted_of};
-pub use reap::{missed, reap};
+pub use reap::{missed, reap, release};
 pub use report::{checkpoint, discovered};
 pub use standing::{standings, waiting_groups};
 
@@ -39,9 +40,13 @@ pub async fn locked(tx: &Tx, id: JobId) -> Result<Option<provisioner_job::Model>
 
 /// The same, if it is under this lease and hasn't ended.
 async fn locked_held(tx: &Tx, hold: &Hold) -> Result<provisioner_job::Model> {
-    let job = locked(tx, hold.job).await?;
-    job.filter(|job| job.lease_id.as_ref() == Some(&hold.lease) && job.status.is_leased())
-        .ok_or(Error::LeaseLost(hold.job))
+    held(locked(tx, hold.job).await?.ok_or(Error::LeaseLost(hold.job))?, hold)
+}
+
+/// A job that was read, if it is under this lease and hasn't ended.
+fn held(job: provisioner_job::Model, hold: &Hold) -> Result<provisioner_job::Model> {
+    let held = job.lease_id.as_ref() == Some(&hold.lease) && job.status.is_leased();
+    if held { Ok(job) } else { Err(Error::LeaseLost(hold.job)) }
 }
 
 /// What a transition changes of a row, beyond the state itself.
@@ -56,7 +61,7 @@ struct Change<'a> {
 /// Writes a job's new state over the one that was read, in the transaction that read it.
 async fn write_state(tx: &Tx, old: &provisioner_job::Model, new: &State, change: Change<'_>) -> Result<()> {
     let sql = format!(
-        "UPDATE provisioner_job SET status = $2, losses = $3, lease_id = $4,
+        "UPDATE provisioner_job SET status = $2, losses = $3, lease_id = $4, lost_lease_id = $11,
              lease_expires_at = CASE WHEN $5 THEN lease_expires_at ELSE NULL END,
              worker_id = CASE WHEN $6 THEN NULL ELSE worker_id END,
              worker_name = CASE WHEN $6 THEN '' ELSE worker_name END,
@@ -69,7 +74,7 @@ async fn write_state(tx: &Tx, old: &provisioner_job::Model, new: &State, change:
         now = tx.dialect().now()
     );
     let pending = new.status == crate::domain::job::Status::Pending;
-    let values: [Value; 10] = [
+    let values: [Value; 11] = [
         old.id.into(),
         new.status.into(),
         new.losses.into(),
@@ -80,6 +85,7 @@ async fn write_state(tx: &Tx, old: &provisioner_job::Model, new: &State, change:
         change.error_code.unwrap_or(old.error_code).into(),
         change.canceled.into(),
         new.status.is_ended().into(),
+        new.lost.clone().into(),
     ];
     tx.execute(&sql, values).await.map(|_| ())
 }

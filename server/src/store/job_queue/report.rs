@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::locked_held;
+use super::{held, locked, locked_held, salvage};
 use crate::domain::error::ProtocolFault;
-use crate::domain::id::ResourceId;
+use crate::domain::id::{BuildId, ResourceId};
 use crate::domain::job::{Discovery, Hold, Input, Report, Resource, StateReference, Status, Succession, Timing};
 use crate::domain::workspace::Transition;
 use crate::domain::{Error, Result};
@@ -20,13 +20,18 @@ use crate::store::{Access as _, Tx, job_upload, now};
 /// Rows in one insert.
 const ROWS: usize = 500;
 
-/// Makes a state the build's; the serial of the one that is stored then.
+/// Makes a state the build's; the serial of the one that is stored then. One of a job that was lost after its permit is
+/// salvage.
 ///
 /// # Errors
 /// [`Error::LeaseLost`], [`ProtocolFault::StaleState`], [`ProtocolFault::MissingBytes`], or [`Error::Unavailable`] when
 /// the database can't be reached.
 pub async fn checkpoint(tx: &Tx, hold: &Hold, state: &StateReference) -> Result<i64> {
-    let job = locked_held(tx, hold).await?;
+    let job = locked(tx, hold.job).await?.ok_or(Error::LeaseLost(hold.job))?;
+    if job.lost_lease_id.as_ref() == Some(&hold.lease) {
+        return salvage::take(tx, &job, state).await;
+    }
+    let job = held(job, hold)?;
     take_state(tx, &job, state, false).await
 }
 
@@ -41,11 +46,7 @@ pub(super) async fn take_state(
     let of_job = workspace_build::Column::JobId.eq(job.id);
     let build = workspace_build::Entity::find().filter(of_job).one(&tx.executor()).await.map_err(from_db)?;
     let build = build.ok_or_else(stale)?;
-    let stored = build.state_sha256.map(|sha256| StateReference {
-        lineage: build.state_lineage,
-        serial: build.state_serial,
-        sha256,
-    });
+    let stored = build.state();
     match state.succeeds(stored.as_ref()) {
         Succession::Newer => {}
         Succession::Same => return Ok(state.serial),
@@ -57,14 +58,19 @@ pub(super) async fn take_state(
     if !inherited && !job_upload::exists(tx, job.id, &state.sha256).await? {
         return Err(Error::Protocol(ProtocolFault::MissingBytes(job.id)));
     }
+    set_state(tx, build.id, state).await?;
+    Ok(state.serial)
+}
+
+/// Makes a state a build's.
+pub(super) async fn set_state(tx: &Tx, build: BuildId, state: &StateReference) -> Result<()> {
     let sql = format!(
         "UPDATE workspace_build SET state_sha256 = $2, state_lineage = $3, state_serial = $4, updated_at = {}
          WHERE id = $1",
         tx.dialect().now()
     );
-    let values = [build.id.into(), state.sha256.clone().into(), state.lineage.clone().into(), state.serial.into()];
-    tx.execute(&sql, values).await?;
-    Ok(state.serial)
+    let values = [build.into(), state.sha256.clone().into(), state.lineage.clone().into(), state.serial.into()];
+    tx.execute(&sql, values).await.map(|_| ())
 }
 
 /// Stores what an import learned; anything else has nothing to discover.

@@ -19,7 +19,7 @@ use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
 use crate::domain::id::{DaemonId, ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::job::{
-    Claimed, Finished, Hold, JobType, LogBatch, LogLevel, LogLine, LogSource, Permit, Rejection, Report,
+    Claimed, Finished, Grip, Hold, JobType, LogBatch, LogLevel, LogLine, LogSource, Permit, Rejection, Report,
 };
 use crate::domain::{Error, Result, Timestamp};
 
@@ -90,13 +90,15 @@ async fn session(world: Arc<World>, dispatcher: Arc<Dispatcher>, stream: TcpStre
     let Ok(Up::Register(brought)) = serde_json::from_str(&first) else { panic!("{first}") };
     let brought: Vec<Hold> = brought.into_iter().map(hold).collect();
     let (id, outbox) = dispatcher.attach(identity(&world, &daemon), brought.clone());
-    let resumed = world.queue.resume(world.organization, &brought).await.unwrap();
+    let mut resumed = world.queue.resume(world.organization, &brought).await.unwrap();
+    // Its daemons hand nothing in of a job that they lost.
+    resumed.retain(|job| job.grip != Grip::Salvage);
     let lost: Vec<_> = brought.into_iter().filter(|hold| !resumed.iter().any(|job| job.hold == *hold)).collect();
     for job in &resumed {
-        if job.ended {
-            dispatcher.settled(id, &job.hold);
-        } else if job.canceling {
-            dispatcher.remind(id, Command::Cancel(job.hold.clone()));
+        match job.grip {
+            Grip::Running | Grip::Salvage => {}
+            Grip::Canceling => dispatcher.remind(id, Command::Cancel(job.hold.clone())),
+            Grip::Ended => dispatcher.settled(id, &job.hold),
         }
     }
     dispatcher.open(id, &lost);
