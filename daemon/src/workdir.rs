@@ -18,6 +18,8 @@ use crate::job::record::Record;
 use crate::job::runner::Terms;
 use crate::{Error, foreign, shim};
 
+/// In a job's directory: the template as it came.
+pub(crate) const ARCHIVE: &str = "archive.tar";
 /// In a job's directory: where its engine runs, and its commands.
 pub(crate) const WORK: &str = "work";
 pub(crate) const STEPS: &str = "steps";

@@ -92,6 +92,11 @@ impl Server {
         self.service.news.stop.cancel();
         self.stop.cancel();
     }
+
+    /// Lets go of the database; the last thing to do, for nothing works after it.
+    pub async fn close(&self) {
+        self.service.store.close().await;
+    }
 }
 
 /// Everything that runs without being called.

@@ -39,7 +39,13 @@ pub(crate) struct Create {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = format!("Example:\n  orgplane start first\n\n{WAITING}"))]
+#[command(after_help = format!("\
+Example:
+  orgplane start first
+
+A start that failed or was canceled may have left something behind: the workspace is stopped first.
+
+{WAITING}"))]
 pub(crate) struct StartWorkspace {
     #[command(flatten)]
     pub(crate) workspace: Workspace,

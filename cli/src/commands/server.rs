@@ -97,6 +97,9 @@ pub(crate) async fn run(args: args::Server) -> Result<()> {
         tracing::warn!("background work took too long to end");
     }
     connections.drain(deadline.saturating_duration_since(Instant::now())).await;
+    if timeout(SHUTDOWN, server.close()).await.is_err() {
+        tracing::warn!("the database took too long to close");
+    }
     Ok(())
 }
 

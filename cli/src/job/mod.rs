@@ -7,7 +7,8 @@ mod wait;
 use anyhow::{Context as _, Result};
 use orgplane_proto::provisioner::v1::{JobStatus, MatchedProvisioners, ProvisionerJob, StreamJobLogsRequest};
 use orgplane_proto::template::v1::{
-    CancelDryRunRequest, CancelTemplateVersionRequest, GetDryRunRequest, GetTemplateVersionRequest,
+    CancelDryRunRequest, CancelTemplateVersionRequest, GetDryRunMatchedProvisionersRequest, GetDryRunRequest,
+    GetTemplateVersionRequest,
 };
 use orgplane_proto::workspace::v1::{CancelWorkspaceBuildRequest, GetWorkspaceBuildRequest};
 
@@ -46,8 +47,16 @@ impl Job {
             }
             Self::DryRun { version, job } => {
                 let request = GetDryRunRequest { template_version: version.clone(), job: job.clone() };
-                let job = client.dry_runs().get_dry_run(request).await.context("can't read the dry run")?;
-                (Some(job.into_inner()), None)
+                let job = client.dry_runs().get_dry_run(request).await.context("can't read the dry run")?.into_inner();
+                let matched = if job.status() == JobStatus::Pending {
+                    let (template_version, job) = (version.clone(), job.id.clone());
+                    let request = GetDryRunMatchedProvisionersRequest { template_version, job };
+                    let matched = client.dry_runs().get_dry_run_matched_provisioners(request).await;
+                    Some(matched.context("can't read who could do the dry run")?.into_inner())
+                } else {
+                    None
+                };
+                (Some(job), matched)
             }
             Self::Build(id) => {
                 let request = GetWorkspaceBuildRequest { workspace_build: id.clone() };

@@ -25,7 +25,7 @@ use crate::job::phase::Cause;
 use crate::job::{Job, Stop};
 use crate::session::bytes::{BytesError, Link};
 use crate::shim;
-use crate::workdir::STEPS;
+use crate::workdir::{ARCHIVE, STEPS};
 
 /// More timings than this are not reported.
 const MAX_TIMINGS: usize = 1000;
@@ -146,7 +146,7 @@ impl Context {
 
     /// Fetches the template's archive into the job's directory.
     pub(crate) async fn fetch_archive(&self) -> Result<PathBuf, Failure> {
-        let path = self.job.dir.join("archive.tar");
+        let path = self.job.dir.join(ARCHIVE);
         if self.begun && path.exists() {
             return Ok(path);
         }

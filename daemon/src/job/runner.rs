@@ -16,7 +16,7 @@ use super::{Job, Stop};
 use crate::engine::{self, Context, Failure, Host};
 use crate::exec;
 use crate::session::bytes::Link;
-use crate::workdir::{STEPS, WORK};
+use crate::workdir::{ARCHIVE, STEPS, WORK};
 
 /// A result over this is not sent: messages over 1 MiB end the stream.
 const MAX_RESULT: usize = 900 * 1024;
@@ -90,10 +90,13 @@ async fn work(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver
 
 /// Removes what the job worked on before its end is told: the next one may come at once, and need the room.
 async fn make_room(job: &Job) {
-    let work = job.dir.join(WORK);
-    let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(work)).await;
-    if let Ok(Err(error)) = removed {
-        tracing::warn!(directory = %job.dir.display(), %error, "can't remove what a job worked on");
+    let (work, archive) = (job.dir.join(WORK), job.dir.join(ARCHIVE));
+    let remove = move || std::fs::remove_dir_all(work).and(std::fs::remove_file(archive));
+    match tokio::task::spawn_blocking(remove).await {
+        Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(directory = %job.dir.display(), %error, "can't remove what a job worked on");
+        }
+        _ => {}
     }
 }
 

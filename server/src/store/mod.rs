@@ -152,6 +152,15 @@ impl Store {
         now(self).await
     }
 
+    /// Ends all connections. The last one of SQLite leaves everything in the one file, and no log beside it.
+    pub async fn close(&self) {
+        for pool in [&self.read, &self.write] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "can't close the database");
+            }
+        }
+    }
+
     /// Whether the database answers. SQLite tells the time without its file, so a row is read.
     ///
     /// # Errors

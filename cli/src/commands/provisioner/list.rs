@@ -23,10 +23,13 @@ pub(crate) async fn run(args: List) -> Result<()> {
     };
     let reply = client.provisioner_daemons().list_provisioner_daemons(request).await;
     let daemons = reply.context("can't list provisioner daemons")?.into_inner().daemons;
-    let (of, none) = (
-        organization.name,
-        "The organization has no provisioner daemons; start one with `orgplane provisioner start`.",
-    );
+    let none = if args.show_offline {
+        "The organization has no provisioner daemons; start one with `orgplane provisioner start`."
+    } else {
+        "No provisioner daemon of the organization is connected; start one with `orgplane provisioner start`, or see those \
+         that are away with --show-offline."
+    };
+    let of = organization.name;
     output::list(args.output.output, &daemons, &args.columns, |daemon, c| cell(daemon, c, &of), none)
 }
 

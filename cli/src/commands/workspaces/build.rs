@@ -31,6 +31,7 @@ pub(crate) async fn start(args: StartWorkspace) -> Result<()> {
         (WorkspaceStatus::Failed | WorkspaceStatus::Canceled, Transition::Start) => {
             let question = format!("The last start of {shown} didn't succeed. Stop first what it left behind?");
             terminal::agree(&Yes { yes: args.yes }, &question, "not started").await?;
+            progress("The last start didn't succeed: what it left behind is stopped first.");
             run(&client, &workspace, Transition::Stop, false, verbose).await?;
             run(&client, &workspace, Transition::Start, false, verbose).await?
         }
