@@ -6,6 +6,7 @@ mod account;
 mod faults;
 mod load;
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -54,8 +55,8 @@ fn options() -> anyhow::Result<Option<Options>> {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let Some(options) = options()? else { return Ok(()) };
+async fn main() -> anyhow::Result<ExitCode> {
+    let Some(options) = options()? else { return Ok(ExitCode::SUCCESS) };
     orgplane_tests::binary();
     let deployment = Deployment::on(options.database)
         .flag("--lease", "6s")
@@ -84,11 +85,8 @@ async fn main() -> anyhow::Result<()> {
     let account = account::settle(&owner, &organization, &asked).await?;
     println!("seed {}: {} faults ({})", options.seed, fleet.count(), fleet.summary());
     println!("{}", account.summary());
-    if !account.faults.is_empty() {
-        for fault in &account.faults {
-            println!("LOST {fault}");
-        }
-        std::process::exit(1);
+    for fault in &account.faults {
+        println!("LOST {fault}");
     }
-    Ok(())
+    Ok(if account.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
