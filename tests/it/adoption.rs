@@ -60,9 +60,7 @@ struct Story {
 impl Story {
     async fn start() -> Self {
         let deployment = Deployment::start().await;
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         let gates = tempfile::tempdir().unwrap();
         let place = gates.path().to_str().unwrap();
         write_program(&gates.path().join("terraform"), &GATED.replace("GATES", place));

@@ -62,9 +62,7 @@ impl Told {
 impl Story {
     async fn start(database: Databases) -> Self {
         let deployment = Deployment::on(database).start().await;
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         let daemon = Daemon::start(&deployment, "one", &key, "terraform");
         Self { deployment, owner, organization, daemon }
     }

@@ -9,9 +9,7 @@ on_each_database!(builds_of_a_workspace, only_one_build_at_a_time);
 
 async fn builds_of_a_workspace(database: Databases) {
     let deployment = Deployment::on(database).unrecorded().start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start(&deployment, "one", &key, "echo");
     let script = json!({
         "start": {
@@ -77,9 +75,7 @@ async fn builds_of_a_workspace(database: Databases) {
 
 async fn only_one_build_at_a_time(database: Databases) {
     let deployment = Deployment::on(database).start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let mut session = Session::start(&deployment, &key, "one").await;
     let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
     let assign = session.take_job().await;

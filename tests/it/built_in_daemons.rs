@@ -135,9 +135,7 @@ async fn without_an_engine_the_server_says_so_and_goes_on() {
 #[tokio::test]
 async fn a_daemon_that_ends_in_order_is_offline_at_once() {
     let deployment = Deployment::on(Databases::Sqlite).flag("--contact-lost-after", "60s").start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let mut daemon = orgplane_tests::Daemon::start(&deployment, "one", &key, "echo");
     owner.daemon(&organization, "one", "idle").await;
     assert_eq!(daemon.process().stop().await.code(), Some(0));

@@ -29,15 +29,9 @@ struct Story {
 impl Story {
     async fn start(database: Databases) -> Self {
         let deployment = Deployment::on(database).start().await;
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         let mut session = Session::start(&deployment, &key, "one").await;
-        let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
-        let assign = session.take_job().await;
-        session.finish(&assign, Outcome::Succeeded, 0).await;
-        let body = json!({"name": "k8s", "template_version_id": version["id"]});
-        let template = owner.post("/api/v2/organizations/data-platform/templates", body).await.expect(201);
+        let template = session.template(&owner, &organization).await;
         Self { session, _deployment: deployment, owner, organization, template, made: 0 }
     }
 

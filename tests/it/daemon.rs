@@ -81,9 +81,7 @@ async fn terraform_says_what_is_wrong_with_a_template() {
         return;
     }
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start(&deployment, "one", &key, "terraform");
     for (main, message) in [
         ("resource \"terraform_data\" \"x\" {", "Unclosed configuration block"),
@@ -106,9 +104,7 @@ async fn a_failing_apply_fails_the_build_and_keeps_the_state() {
         return;
     }
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start(&deployment, "one", &key, "terraform");
     let main = r#"
         resource "terraform_data" "good" { input = "kept" }
@@ -134,9 +130,7 @@ async fn a_failing_apply_fails_the_build_and_keeps_the_state() {
 #[tokio::test]
 async fn a_rejected_key_ends_the_daemon_with_a_sentence() {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, _, key) = deployment.furnished().await;
     let path = "/api/v2/organizations/data-platform/provisionerkeys/key";
     let _ = owner.delete(path).await.expect(204);
     for (key, word) in [(key.as_str(), "deleted"), ("orgp_nonsense", "malformed"), ("", "key")] {
@@ -153,9 +147,7 @@ async fn a_rejected_key_ends_the_daemon_with_a_sentence() {
 #[tokio::test]
 async fn the_expected_organization_must_be_the_keys() {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let mut wrong = Daemon::start_with(&deployment, "one", &key, "echo", &["--org", "default"]);
     let status = wrong.process().exit(SHORT).await;
     assert!(status.code().is_some_and(|code| code != 0 && code != 101), "{status:?}");
@@ -189,9 +181,7 @@ async fn a_daemon_of_another_organization_never_gets_the_job() {
 #[tokio::test]
 async fn a_daemon_takes_as_many_jobs_as_it_has_room_for() {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start_with(&deployment, "one", &key, "echo", &["--capacity", "2"]);
     owner.daemon(&organization, "one", "idle").await;
     let script = json!({"import": {"logs": [{"output": "slow", "delay_ms": 600_000}]}});
@@ -216,9 +206,7 @@ async fn a_daemon_takes_as_many_jobs_as_it_has_room_for() {
 #[tokio::test]
 async fn a_daemon_survives_the_death_of_its_server() {
     let mut deployment = Deployment::on(Databases::Sqlite).flag("--lease", "60s").start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start(&deployment, "one", &key, "echo");
     let lines = json!({"import": {"logs": [{"output": "line {workspace}", "delay_ms": 100, "repeat": 60}]}});
     let version = owner.import(&organization, Archive::echo(&lines), "echo", json!({})).await;

@@ -16,9 +16,7 @@ struct Story {
 impl Story {
     async fn start() -> Self {
         let deployment = Deployment::start().await;
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         Self { deployment, owner, organization, key }
     }
 

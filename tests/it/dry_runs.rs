@@ -23,9 +23,7 @@ struct Story {
 impl Story {
     async fn start(database: Databases) -> Self {
         let deployment = Deployment::on(database).start().await;
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         let mut session = Session::start(&deployment, &key, "one").await;
         let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
         let version = text(&version, "id");
@@ -164,9 +162,7 @@ async fn a_dry_run_with_terraform() {
         return;
     }
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start(&deployment, "one", &key, "terraform");
     let main = r#"
         variable "size" { default = "small" }
@@ -196,9 +192,7 @@ async fn a_dry_run_with_terraform() {
 #[tokio::test]
 async fn a_version_that_can_not_be_planned() {
     let deployment = Deployment::on(Databases::Sqlite).unrecorded().start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start(&deployment, "one", &key, "echo");
     let script = json!({"import": {"outcome": "failed", "error": "nothing fits"}});
     let version = text(&owner.import(&organization, Archive::echo(&script), "echo", json!({})).await, "id");

@@ -26,9 +26,7 @@ async fn builds_use_what_the_import_locked() {
         return;
     }
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let folder = tempfile::tempdir().unwrap();
     // It chooses another provider each time that it isn't told which.
     let script = "if [ \"$1\" = init ]; then\n  [ -f .terraform.lock.hcl ] || echo \"# chosen by $$\" >.terraform.lock.hcl\n  \
@@ -49,9 +47,7 @@ async fn builds_use_what_the_import_locked() {
 /// A deployment with an organization and a key of it.
 async fn deployed() -> (Deployment, Rest, String, String) {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     (deployment, owner, organization, key)
 }
 

@@ -21,9 +21,7 @@ struct Story {
 impl Story {
     async fn start(builder: Builder, engine: &str) -> Self {
         let deployment = builder.flag("--contact-lost-after", "1s").unrecorded().start().await;
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         let proxy = Proxy::start(deployment.url()).await;
         let folder = tempfile::Builder::new().prefix("orgplane-daemon-").tempdir().unwrap();
         let mut command = daemon_command(&proxy.url(), folder.path(), "one", &key, engine);

@@ -28,9 +28,7 @@ struct Stage {
 
 impl Stage {
     async fn set(deployment: Deployment) -> Self {
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         let session = Session::start(&deployment, &key, "one").await;
         Self { deployment, owner, organization, session }
     }

@@ -11,9 +11,7 @@ on_each_database!(a_restart_keeps_everything);
 
 async fn a_restart_keeps_everything(database: Databases) {
     let mut deployment = Deployment::on(database).unrecorded().start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Daemon::start(&deployment, "one", &key, "echo");
     let script = json!({"start": {"apply": true, "state": {"lineage": "a", "serial": 1, "content": "kept"}}});
     let template = owner.template(&organization, "echo", Archive::echo(&script), "echo").await;
@@ -65,9 +63,7 @@ async fn the_probes_answer() {
 #[tokio::test]
 async fn open_streams_do_not_hold_up_the_end() {
     let mut deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (_, _, key) = deployment.furnished().await;
     let _session = Session::start(&deployment, &key, "one").await;
     let start = Instant::now();
     assert_eq!(deployment.stop().await.code(), Some(0));

@@ -37,11 +37,7 @@ impl Story {
         let key = owner.key(&organization, "key", json!({})).await;
         let daemon = register("one");
         let (mut session, _) = Session::register(&deployment, &key, daemon.clone()).await.unwrap();
-        let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
-        let assign = session.take_job().await;
-        session.finish(&assign, Outcome::Succeeded, 0).await;
-        let body = json!({"name": "k8s", "template_version_id": version["id"]});
-        let template = owner.post("/api/v2/organizations/data-platform/templates", body).await.expect(201);
+        let template = session.template(&owner, &organization).await;
         let workspace = ada.workspace("dev", &template).await;
         let assign = session.take_job().await;
         assert_eq!(session.permit(&assign).await.verdict(), Verdict::Go);
@@ -180,9 +176,7 @@ async fn a_lost_job_is_released_and_salvaged(database: Databases) {
 async fn what_nobody_answers_ends(database: Databases) {
     let builder = Deployment::on(database).flag("--lease", "1500ms").flag("--contact-lost-after", "1s");
     let deployment = builder.flag("--pending-timeout", "2s").unrecorded().start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let mut session = Session::start(&deployment, &key, "one").await;
     let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
     let path = format!("/api/v2/templateversions/{}", text(&version, "id"));
@@ -211,9 +205,7 @@ async fn nothing_is_lost_while_the_database_is_away() {
     let lease = Duration::from_secs(2);
     let builder = Deployment::on(Databases::Postgres).flag("--lease", "2s").linked().unrecorded();
     let deployment = builder.start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let mut session = Session::start(&deployment, &key, "one").await;
     let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
     let path = format!("/api/v2/templateversions/{}", text(&version, "id"));

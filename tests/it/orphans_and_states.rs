@@ -8,7 +8,7 @@ use orgplane_proto::provisioner::v1::server_message::Message as Heard;
 use orgplane_proto::provisioner::v1::{Outcome, StateReference};
 use orgplane_tests::scripted::{reference, result};
 use orgplane_tests::world::{outputs, text};
-use orgplane_tests::{Archive, Databases, Deployment, Rest, Session};
+use orgplane_tests::{Databases, Deployment, Rest, Session};
 use serde_json::{Value, json};
 
 on_each_database!(a_workspace_is_dropped_without_a_daemon, a_build_starts_from_a_given_state);
@@ -34,11 +34,7 @@ impl Story {
         let (ada, _) = owner.user("ada", &[&organization]).await;
         let key = owner.key(&organization, "key", json!({})).await;
         let mut session = Session::start(&deployment, &key, "one").await;
-        let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
-        let assign = session.take_job().await;
-        session.finish(&assign, Outcome::Succeeded, 0).await;
-        let body = json!({"name": "k8s", "template_version_id": version["id"]});
-        let template = owner.post("/api/v2/organizations/data-platform/templates", body).await.expect(201);
+        let template = session.template(&owner, &organization).await;
         let workspace = ada.workspace("dev", &template).await;
         let assign = session.take_job().await;
         let bytes = session.upload(&assign, reference(b"first"), b"first").await.expect("taken");

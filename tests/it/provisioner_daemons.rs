@@ -77,9 +77,7 @@ async fn a_connected_daemon_is_listed_and_filtered() {
 #[tokio::test]
 async fn jobs_of_a_daemon_are_shown() {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let mut session = Session::start(&deployment, &key, "one").await;
     let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
     let assign = session.take_job().await;
@@ -96,9 +94,7 @@ async fn jobs_of_a_daemon_are_shown() {
 #[tokio::test]
 async fn a_daemon_that_comes_back_is_the_same() {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, _, key) = deployment.furnished().await;
     let message = register("one");
     let (session, first) = Session::register(&deployment, &key, message.clone()).await.unwrap();
     // Another daemon can't have the name of one that is connected.

@@ -140,9 +140,7 @@ fn as_user(command: &std::process::Command, folder: &Path, user: u32) -> std::pr
 /// Runs a template that looks around, beside another that has a secret.
 async fn look_around(by: KeyBy, engine_users: Option<&str>) -> Found {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let mut daemon = daemon(&deployment, &owner, &key, by, engine_users);
     let seen = open_folder("orgplane-seen-", 0o777);
     let place = |text: &str| {

@@ -30,9 +30,7 @@ impl Story {
 
     async fn on(builder: orgplane_tests::Builder) -> Self {
         let deployment = builder.start().await;
-        let owner = deployment.rest().first_user().await;
-        let organization = owner.organization("data-platform").await;
-        let key = owner.key(&organization, "key", json!({})).await;
+        let (owner, organization, key) = deployment.furnished().await;
         Self { deployment, owner, organization, key }
     }
 

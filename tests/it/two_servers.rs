@@ -24,9 +24,7 @@ async fn what_one_takes_in_reaches_the_daemons_of_the_other() {
     let mut second = Process::start("second server", &mut first.second_server());
     let url =
         second.line(LONG, |line| line.strip_prefix("Orgplane is ready at ").map(|url| url.trim().to_owned())).await;
-    let owner = first.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = first.furnished().await;
     let mut session = Session::start_at(&url, &key, "one").await;
 
     for round in 0..3 {

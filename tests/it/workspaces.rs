@@ -7,9 +7,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_workspace_from_start_to_delete() {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let _daemon = Session::obedient(&deployment, &key, "one").await;
     let template = owner.template(&organization, "echo", Archive::terraform("hello"), "terraform").await;
     let (ada, ada_id) = owner.user("ada", &[&organization]).await;
@@ -57,9 +55,7 @@ async fn a_workspace_from_start_to_delete() {
 #[tokio::test]
 async fn what_a_workspace_may_be_made_of() {
     let deployment = Deployment::start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let daemon = Session::obedient(&deployment, &key, "one").await;
     let template = owner.template(&organization, "echo", Archive::terraform("hello"), "terraform").await;
     drop(daemon);
@@ -100,9 +96,7 @@ on_each_database!(workspaces_are_listed_by_a_search);
 
 async fn workspaces_are_listed_by_a_search(database: Databases) {
     let deployment = Deployment::on(database).start().await;
-    let owner = deployment.rest().first_user().await;
-    let organization = owner.organization("data-platform").await;
-    let key = owner.key(&organization, "key", json!({})).await;
+    let (owner, organization, key) = deployment.furnished().await;
     let daemon = Session::obedient(&deployment, &key, "one").await;
     let template = owner.template(&organization, "echo", Archive::terraform("hello"), "terraform").await;
     let newer = owner.import(&organization, Archive::terraform("newer"), "terraform", json!({})).await;

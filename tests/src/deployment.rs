@@ -182,6 +182,14 @@ impl Deployment {
         if self.records { rest.recorded() } else { rest }
     }
 
+    /// What most stories begin with: the first user, an organization `data-platform`, and a key of its daemons.
+    pub async fn furnished(&self) -> (Rest, String, String) {
+        let owner = self.rest().first_user().await;
+        let organization = owner.organization("data-platform").await;
+        let key = owner.key(&organization, "key", serde_json::json!({})).await;
+        (owner, organization, key)
+    }
+
     /// gRPC with a token or key, or without one.
     pub async fn grpc(&self, token: Option<&str>) -> Api {
         Api::connect(&self.url, token).await

@@ -12,14 +12,17 @@ use orgplane_proto::provisioner::v1::{
     Logs, Outcome, Reference, Register, Registered, Result as JobResult, ServerMessage, UploadHeader, UploadKind,
     UploadRequest,
 };
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use crate::archive::Archive;
 use crate::deployment::Deployment;
 use crate::grpc::Api;
+use crate::rest::Rest;
 use crate::wait::SHORT;
 
 /// An open stream.
@@ -249,6 +252,18 @@ impl Session {
         let (job_id, lease_id) = (assign.job_id.clone(), assign.lease_id.clone());
         self.say(Said::Accepted(Accepted { job_id, lease_id })).await;
         assign
+    }
+
+    /// Does the import of a template `k8s` of its organization; the template.
+    ///
+    /// # Panics
+    /// When another job is waiting.
+    pub async fn template(&mut self, owner: &Rest, organization: &str) -> Value {
+        let version = owner.import(organization, Archive::terraform("hello"), "terraform", json!({})).await;
+        let assign = self.take_job().await;
+        self.finish(&assign, Outcome::Succeeded, 0).await;
+        let body = json!({"name": "k8s", "template_version_id": version["id"]});
+        owner.post(&format!("/api/v2/organizations/{organization}/templates"), body).await.expect(201)
     }
 
     /// Says log lines from a number on.

@@ -1,12 +1,31 @@
 //! Rows that jobs stand on, for tests over a real store.
 
+use super::assignment::{Assignment, Bytes, Metadata};
 use crate::domain::engine::Engine;
 use crate::domain::id::{BuildId, FileId, JobId, OrganizationId, TemplateId, TemplateVersionId, UserId, WorkspaceId};
-use crate::domain::job::Input;
+use crate::domain::job::{Claimed, Input, JobType};
 use crate::domain::tags::Tags;
 use crate::domain::workspace::Transition;
 use crate::store::provisioner_job::{self, NewJob};
 use crate::store::{Access as _, Store, Tx, blob};
+
+/// What a daemon is told of a claimed job, with nothing to do in it.
+pub(crate) fn assignment(claimed: &Claimed, next_log_number: i64) -> Assignment {
+    Assignment {
+        hold: claimed.hold.clone(),
+        attempt: claimed.attempt,
+        job_type: JobType::Import,
+        engine: Engine::Echo,
+        next_log_number,
+        archive: Bytes { sha256: String::new(), size: 0 },
+        variables: vec![],
+        metadata: Metadata::default(),
+        time_limit: std::time::Duration::from_secs(1),
+        transition: None,
+        state: None,
+        lock_file: String::new(),
+    }
+}
 
 /// An organization with a user, a file and a template.
 #[derive(Debug, Clone, Copy)]

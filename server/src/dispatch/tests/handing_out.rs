@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::super::assignment::{Assemble, Assignment, Bytes, Metadata};
+use super::super::assignment::{Assemble, Assignment};
 use super::super::memory::{MemoryQueue, Waiting};
 use super::super::queue::JobQueue as _;
 use super::super::session::{Command, Identity, Outbox};
+use super::super::testing::assignment;
 use super::super::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
 use crate::domain::id::{DaemonId, JobId, OrganizationId, ProvisionerKeyId, ProvisionerKeySecretId, UserId};
@@ -23,22 +24,7 @@ struct Scripted(std::result::Result<(), String>);
 #[async_trait]
 impl Assemble for Scripted {
     async fn assemble(&self, claimed: &[Claimed]) -> Result<Vec<std::result::Result<Assignment, String>>> {
-        let one = |claimed: &Claimed| {
-            self.0.clone().map(|()| Assignment {
-                hold: claimed.hold.clone(),
-                attempt: claimed.attempt,
-                job_type: JobType::Import,
-                engine: Engine::Echo,
-                next_log_number: 1,
-                archive: Bytes { sha256: String::new(), size: 0 },
-                variables: vec![],
-                metadata: Metadata::default(),
-                time_limit: std::time::Duration::from_secs(1),
-                transition: None,
-                state: None,
-                lock_file: String::new(),
-            })
-        };
+        let one = |claimed: &Claimed| self.0.clone().map(|()| assignment(claimed, 1));
         Ok(claimed.iter().map(one).collect())
     }
 }

@@ -12,14 +12,15 @@ use uuid::Uuid;
 
 use super::{DAEMONS, Down, Held, PORT, Up, World, held, hold};
 use crate::background::lease_reaper::Patience;
-use crate::dispatch::assignment::{Assemble, Assignment, Bytes, Metadata};
+use crate::dispatch::assignment::{Assemble, Assignment};
 use crate::dispatch::queue::JobQueue as _;
 use crate::dispatch::session::{Command, Identity, Outbox};
+use crate::dispatch::testing::assignment;
 use crate::dispatch::{Dispatcher, SessionId};
 use crate::domain::engine::Engine;
 use crate::domain::id::{DaemonId, ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::job::{
-    Claimed, Finished, Grip, Hold, JobType, LogBatch, LogLevel, LogLine, LogSource, Permit, Rejection, Report,
+    Claimed, Finished, Grip, Hold, LogBatch, LogLevel, LogLine, LogSource, Permit, Rejection, Report,
 };
 use crate::domain::{Error, Result, Timestamp};
 
@@ -31,20 +32,7 @@ impl Assemble for Everything {
     async fn assemble(&self, claimed: &[Claimed]) -> Result<Vec<std::result::Result<Assignment, String>>> {
         let one = |claimed: &Claimed| {
             let stored = self.0.queue.lines(claimed.hold.job).len();
-            Ok(Assignment {
-                hold: claimed.hold.clone(),
-                attempt: claimed.attempt,
-                job_type: JobType::Import,
-                engine: Engine::Echo,
-                next_log_number: i64::try_from(stored).unwrap_or(i64::MAX) + 1,
-                archive: Bytes { sha256: String::new(), size: 0 },
-                variables: vec![],
-                metadata: Metadata::default(),
-                time_limit: std::time::Duration::from_secs(1),
-                transition: None,
-                state: None,
-                lock_file: String::new(),
-            })
+            Ok(assignment(claimed, i64::try_from(stored).unwrap_or(i64::MAX) + 1))
         };
         Ok(claimed.iter().map(one).collect())
     }
