@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use axum::RequestPartsExt as _;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
+use http::header::USER_AGENT;
 use http::request::Parts;
-use orgplane_proto::context::{ClientAddress, RequestId};
+use orgplane_proto::context::{CLIENT_AGENT, ClientAddress, RequestId};
 use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
@@ -26,6 +27,7 @@ pub(crate) struct Call {
     authorization: Option<MetadataValue<Ascii>>,
     request_id: RequestId,
     address: Option<ClientAddress>,
+    agent: Option<MetadataValue<Ascii>>,
     deadline: Duration,
 }
 
@@ -45,7 +47,8 @@ impl FromRequestParts<Gateway> for Call {
         let trusted = parts.extensions.get::<ClientAddress>().copied();
         let peer = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| ClientAddress(peer.0.ip()));
         let address = trusted.or_else(peer);
-        Ok(Self { query, variables, authorization, request_id, address, deadline: gateway.options.timeout })
+        let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.as_bytes().try_into().ok());
+        Ok(Self { query, variables, authorization, request_id, address, agent, deadline: gateway.options.timeout })
     }
 }
 
@@ -73,6 +76,9 @@ impl Call {
         let metadata = request.metadata_mut();
         if let Some(authorization) = &self.authorization {
             metadata.insert("authorization", authorization.clone());
+        }
+        if let Some(agent) = &self.agent {
+            metadata.insert(CLIENT_AGENT, agent.clone());
         }
         request.extensions_mut().insert(self.request_id);
         if let Some(address) = self.address {

@@ -16,6 +16,9 @@ mod m20261122_000007_workspace;
 mod m20261122_000008_dry_run;
 mod m20261122_000009_daemon_registration;
 mod m20261122_000010_salvage;
+mod m20261123_000012_custom_role;
+mod m20261123_000013_audit_log;
+mod m20261123_000014_token_name;
 mod sql;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -37,6 +40,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_dry_run::Migration),
             Box::new(m20261122_000009_daemon_registration::Migration),
             Box::new(m20261122_000010_salvage::Migration),
+            Box::new(m20261123_000012_custom_role::Migration),
+            Box::new(m20261123_000013_audit_log::Migration),
+            Box::new(m20261123_000014_token_name::Migration),
         ]
     }
 }

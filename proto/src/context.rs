@@ -18,5 +18,8 @@ pub struct RequestId(pub Uuid);
 /// The header in which a trusted proxy names its client.
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// The header in which a gateway passes on what its client says that it is.
+pub const CLIENT_AGENT: &str = "x-client-agent";
+
 /// The header in which a trusted proxy gives a request its id, and in which answers to calls tell it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

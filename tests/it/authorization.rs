@@ -59,7 +59,8 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("organization.v1.OrganizationService/CreateOrganization", SITE_OWNER),
     ("organization.v1.OrganizationService/GetOrganization", MEMBERS),
     ("organization.v1.OrganizationService/UpdateOrganization", ADMINS),
-    ("organization.v1.OrganizationService/DeleteOrganization", [Who, Gone, No, No, No, Yes]),
+    // The administrator may, but theirs isn't empty.
+    ("organization.v1.OrganizationService/DeleteOrganization", [Who, Gone, No, No, Now, Yes]),
     ("organization.v1.OrganizationService/ListUserOrganizations", [Who, Gone, Gone, Yes, Gone, Yes]),
     ("organization.v1.MemberService/AddMember", ADMINS),
     ("provisioner.v1.ProvisionerKeyService/ListProvisionerKeys", MEMBERS),

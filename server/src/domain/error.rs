@@ -1,6 +1,10 @@
 //! Everything that can go wrong in a call, as facts. What clients read of it is the `Display` text; which gRPC code and
 //! HTTP status it becomes is decided in one place, `grpc/status.rs`.
 
+mod reason;
+
+pub use reason::Reason;
+
 use super::Timestamp;
 use super::id::{DaemonId, JobId};
 use super::job::Status;

@@ -46,6 +46,10 @@ ids! {
     UserId
     /// A grant of a role.
     RoleGrantId
+    /// A role of an organization's making.
+    CustomRoleId
+    /// An entry of the audit log.
+    AuditId
     /// A provisioner key.
     ProvisionerKeyId
     /// One secret of a provisioner key.

@@ -1,6 +1,7 @@
 //! Decisions: pure, synchronous, without I/O and without a clock.
 
 pub mod archive;
+pub mod audit;
 pub mod email;
 pub mod engine;
 pub mod error;

@@ -17,6 +17,21 @@ pub enum UserStatus {
     Suspended,
 }
 
+impl UserStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Dormant, Self::Suspended];
+
+    /// As clients know it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Dormant => "dormant",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
 /// How a user signs in, and how a key came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
@@ -24,7 +39,25 @@ pub enum LoginType {
     /// With a password.
     #[sea_orm(string_value = "password")]
     Password,
+    /// Keys only: with a token, which lives for as long as it was made for.
+    #[sea_orm(string_value = "token")]
+    Token,
     /// Not at all: with tokens that others make.
     #[sea_orm(string_value = "none")]
     None,
+}
+
+impl LoginType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Password, Self::Token, Self::None];
+
+    /// As clients know it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Token => "token",
+            Self::None => "none",
+        }
+    }
 }

@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use orgplane_proto::PUBLIC_METHODS;
-use orgplane_proto::context::{ClientAddress, REQUEST_ID, RequestId};
+use orgplane_proto::context::{CLIENT_AGENT, ClientAddress, REQUEST_ID, RequestId};
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{arrival, deadline, status};
 use crate::domain::error::Credential;
 use crate::domain::{Error, Result};
-use crate::service::{Actor, Caller, Service};
+use crate::service::{Actor, Caller, Service, USER_AGENT};
 
 /// What daemons call with their key. Everything else is for users.
 pub(super) const DAEMON_METHODS: &[&str] = &[
@@ -45,7 +45,8 @@ pub(crate) async fn layer(
     let call = deadline::within(deadline, async {
         match actor(&service, request.uri().path(), request.headers()).await {
             Ok(actor) => {
-                let caller = Caller { actor, address: address(request.extensions()), request_id };
+                let address = address(request.extensions());
+                let caller = Caller { actor, address, user_agent: user_agent(request.headers()), request_id };
                 request.extensions_mut().insert(caller);
                 status::blame_sender(next.run(arrival::watched(request)).await)
             }
@@ -111,6 +112,13 @@ fn request_id(extensions: &http::Extensions) -> Uuid {
 fn address(extensions: &http::Extensions) -> Option<IpAddr> {
     let trusted = extensions.get::<ClientAddress>().map(|address| address.0);
     trusted.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))
+}
+
+/// What the client says that it is, or what it says to the gateway between us.
+fn user_agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(CLIENT_AGENT).or_else(|| headers.get(http::header::USER_AGENT));
+    let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    agent[..agent.len().min(USER_AGENT)].to_owned()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

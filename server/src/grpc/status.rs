@@ -12,45 +12,31 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::domain::Error;
-use crate::domain::error::{ProtocolFault, chain};
+use crate::domain::error::{Reason, chain};
 
 /// How long a client should wait before it tries an unavailable server again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a call with this error failed, in the terms of the contract.
+/// A reason as the contract has it, with its codes.
 #[must_use]
-pub fn reason(error: &Error) -> ErrorReason {
-    match error {
-        Error::Invalid(_)
-        | Error::DefaultOrganization
-        | Error::AlreadyMember
-        | Error::JobActive
-        | Error::TemplateInUse(_)
-        | Error::JobEnded
-        | Error::JobCanceling => ErrorReason::Invalid,
-        Error::Unauthenticated(_) => ErrorReason::Unauthenticated,
-        Error::Denied | Error::VariablesUnknown | Error::ImportNotSucceeded(_) => ErrorReason::Denied,
-        Error::NotFound(_) | Error::NoFirstUser => ErrorReason::NotFound,
-        Error::AlreadyExists { .. } => ErrorReason::AlreadyExists,
-        Error::FirstUserExists
-        | Error::OrganizationNotEmpty(_)
-        | Error::BuildActive(_)
-        | Error::WorkspaceHeld { .. }
-        | Error::NotReleasable(_)
-        | Error::WorkspaceDeleted => ErrorReason::Conflict,
-        Error::WorkspaceGone => ErrorReason::Gone,
-        Error::ImportUnfinished => ErrorReason::NotReady,
-        Error::TooEarly => ErrorReason::TooEarly,
-        Error::StatusMismatch { .. } => ErrorReason::PreconditionFailed,
-        Error::TooLarge { .. } => ErrorReason::TooLarge,
-        Error::LeaseLost(_) => ErrorReason::LeaseLost,
-        // Neither breaks the protocol: the operator named another organization, or a name that is taken for now.
-        Error::Protocol(ProtocolFault::WrongOrganization(_)) => ErrorReason::Conflict,
-        Error::Protocol(ProtocolFault::NameInUse(_)) => ErrorReason::AlreadyExists,
-        Error::Protocol(_) => ErrorReason::Protocol,
-        Error::Busy | Error::Crowded | Error::TooMany { .. } | Error::SlowReader => ErrorReason::RateLimited,
-        Error::Unavailable(_) | Error::Stopping => ErrorReason::Unavailable,
-        Error::Internal(_) => ErrorReason::Internal,
+pub fn reason(reason: Reason) -> ErrorReason {
+    match reason {
+        Reason::Invalid => ErrorReason::Invalid,
+        Reason::Unauthenticated => ErrorReason::Unauthenticated,
+        Reason::Denied => ErrorReason::Denied,
+        Reason::NotFound => ErrorReason::NotFound,
+        Reason::AlreadyExists => ErrorReason::AlreadyExists,
+        Reason::Conflict => ErrorReason::Conflict,
+        Reason::Gone => ErrorReason::Gone,
+        Reason::NotReady => ErrorReason::NotReady,
+        Reason::TooEarly => ErrorReason::TooEarly,
+        Reason::PreconditionFailed => ErrorReason::PreconditionFailed,
+        Reason::TooLarge => ErrorReason::TooLarge,
+        Reason::LeaseLost => ErrorReason::LeaseLost,
+        Reason::Protocol => ErrorReason::Protocol,
+        Reason::RateLimited => ErrorReason::RateLimited,
+        Reason::Unavailable => ErrorReason::Unavailable,
+        Reason::Internal => ErrorReason::Internal,
     }
 }
 
@@ -65,7 +51,7 @@ const LONGEST_MESSAGE: usize = 500;
 /// The status that a call ends with. Faults of the server are logged here, once; clients see none of their causes.
 #[must_use]
 pub fn of(error: Error) -> Status {
-    let reason = reason(&error);
+    let reason = reason(error.reason());
     let mut details = ErrorDetails::with_error_info(reason.as_str_name(), ERROR_DOMAIN, HashMap::new());
     match &error {
         Error::Invalid(violations) => {
@@ -141,7 +127,7 @@ pub(super) const fn code_name(code: Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::error::{Kind, Violation};
+    use crate::domain::error::{Kind, ProtocolFault, Violation};
 
     #[test]
     fn long_texts_lose_their_middle() {

@@ -25,7 +25,7 @@ impl Service {
         let session = session.ok_or(Error::Unauthenticated(Credential::Unknown))?;
         let now = session.now;
         check(&session)?;
-        let expires_at = renewed(session.expires_at, session.lifetime, now);
+        let expires_at = session.slides.then(|| renewed(session.expires_at, session.lifetime, now)).flatten();
         let stale = now.since(session.last_used_at) >= TOUCH_INTERVAL
             || session.last_seen_at.is_none_or(|seen| now.since(seen) >= TOUCH_INTERVAL);
         if stale || expires_at.is_some() || session.status == UserStatus::Dormant {
@@ -34,7 +34,7 @@ impl Service {
             store::session::touch(&tx, &token.id, session.user_id, now, expires_at).await?;
             tx.commit().await?;
         }
-        let subject = store::session::subject(&self.store, session.user_id).await?;
+        let subject = store::session::subject(&self.store, session.user_id, session.scope).await?;
         Ok(Actor::User { subject, api_key_id: token.id })
     }
 
@@ -47,8 +47,9 @@ impl Service {
             return Err(Error::Unauthenticated(Credential::Missing));
         };
         let session = store::session::find(&self.store, api_key_id).await?;
-        check(&session.ok_or(Error::Unauthenticated(Credential::Unknown))?)?;
-        let subject = store::session::subject(&self.store, subject.user_id).await?;
+        let session = session.ok_or(Error::Unauthenticated(Credential::Unknown))?;
+        check(&session)?;
+        let subject = store::session::subject(&self.store, subject.user_id, session.scope).await?;
         Ok(Caller { actor: Actor::User { subject, api_key_id: api_key_id.clone() }, ..caller.clone() })
     }
 

@@ -16,9 +16,14 @@ pub struct Caller {
     pub actor: Actor,
     /// From where, as the transport tells it.
     pub address: Option<IpAddr>,
+    /// With what, as it says itself; empty when it doesn't. At most [`USER_AGENT`] bytes.
+    pub user_agent: String,
     /// Names the request in logs and answers.
     pub request_id: Uuid,
 }
+
+/// Bytes of what a client says that it is, of which the rest is cut off.
+pub const USER_AGENT: usize = 256;
 
 /// Who can call.
 #[derive(Debug, Clone)]

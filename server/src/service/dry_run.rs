@@ -117,7 +117,7 @@ impl Service {
     pub async fn dry_run_cancel(&self, caller: &Caller, version: &str, job: &str) -> Result<()> {
         let subject = caller.user()?;
         let job = self.dry_run_find(subject, version, job).await?;
-        authorize(subject, Action::Run, &Object::workspace(job.organization_id, job.initiator_id), Kind::Job)?;
+        authorize(subject, Action::Stop, &Object::workspace(job.organization_id, job.initiator_id), Kind::Job)?;
         self.job_stop(job.id, None).await
     }
 

@@ -21,7 +21,7 @@ impl Service {
         user: &str,
     ) -> Result<organization_member::Model> {
         let organization = self.organization_resolve(caller, organization).await?;
-        let object = Object::of(Resource::Member, organization.id);
+        let object = Object::of(Resource::OrganizationMember, organization.id);
         authorize(caller.user()?, Action::Create, &object, Kind::Member)?;
         // Whoever may add members may look up whom to add.
         let user = self.user_resolve(caller, user).await?;

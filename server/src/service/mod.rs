@@ -3,6 +3,7 @@
 
 mod archive;
 pub mod assignment;
+mod audit;
 mod authentication;
 pub mod built_in;
 mod caller;
@@ -46,7 +47,7 @@ use job_bytes::Uploads;
 use password::Passwords;
 use shares::Shares;
 
-pub use caller::{Actor, Caller, KeyIdentity};
+pub use caller::{Actor, Caller, KeyIdentity, USER_AGENT};
 
 /// Every operation of the control plane.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! Organizations.
 
+use super::audit::Attempt;
 use super::user::membership;
 use super::{Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::OrganizationId;
 use crate::domain::permission::{Action, Object, Resource, Subject, allowed, authorize};
@@ -89,7 +91,19 @@ impl Service {
     /// [`Error::Denied`] for those who may not, [`Error::Invalid`] when a rule is broken, [`Error::AlreadyExists`] when
     /// the name is taken.
     pub async fn organization_create(&self, caller: &Caller, new: NewOrganization) -> Result<organization::Model> {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::Organization);
+        let result = self.organization_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn organization_create_attempt(
+        &self,
+        caller: &Caller,
+        new: NewOrganization,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<organization::Model> {
         let subject = caller.user()?;
+        attempt.named(&new.name);
         if !allowed(subject, Action::Create, &Object::site(Resource::Organization)) {
             return Err(Error::Denied);
         }
@@ -116,7 +130,8 @@ impl Service {
         };
         store::organization::insert(&tx, organization.clone()).await?;
         store::member::insert(&tx, membership(organization.id, subject.user_id, now)).await?;
-        tx.commit().await?;
+        attempt.of(organization.id).about(organization.id.0, &organization.name).icon(&organization.icon);
+        attempt.change(None, Some(&organization)).commit(tx).await?;
         Ok(organization)
     }
 
@@ -131,7 +146,20 @@ impl Service {
         organization: &str,
         change: OrganizationChange,
     ) -> Result<organization::Model> {
+        let mut attempt = self.attempt(caller, AuditAction::Write, AuditResource::Organization);
+        let result = self.organization_update_attempt(caller, organization, change, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn organization_update_attempt(
+        &self,
+        caller: &Caller,
+        organization: &str,
+        change: OrganizationChange,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<organization::Model> {
         let found = self.organization_resolve(caller, organization).await?;
+        attempt.of(found.id).about(found.id.0, &found.name).icon(&found.icon);
         let object = Object::of(Resource::Organization, found.id);
         authorize(caller.user()?, Action::Update, &object, Kind::Organization)?;
         let name = change.name.filter(|name| !name.is_empty());
@@ -147,15 +175,15 @@ impl Service {
         // Read again under the lock: two changes of different members must both last.
         let current = store::organization::lock(&tx, found.id).await?;
         let updated = organization::Model {
-            name: name.unwrap_or(current.name),
-            display_name: display_name.unwrap_or(current.display_name),
-            description: change.description.unwrap_or(current.description),
-            icon: change.icon.unwrap_or(current.icon),
+            name: name.unwrap_or_else(|| current.name.clone()),
+            display_name: display_name.unwrap_or_else(|| current.display_name.clone()),
+            description: change.description.unwrap_or_else(|| current.description.clone()),
+            icon: change.icon.unwrap_or_else(|| current.icon.clone()),
             updated_at: store::now(&tx).await?,
-            ..current
+            ..current.clone()
         };
         store::organization::update(&tx, updated.clone()).await?;
-        tx.commit().await?;
+        attempt.change(Some(&current), Some(&updated)).commit(tx).await?;
         Ok(updated)
     }
 
@@ -165,7 +193,19 @@ impl Service {
     /// [`Error::NotFound`] or [`Error::Denied`] as the caller's permission has it, [`Error::DefaultOrganization`] for
     /// that one, [`Error::OrganizationNotEmpty`] when something is in it.
     pub async fn organization_delete(&self, caller: &Caller, organization: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Delete, AuditResource::Organization);
+        let result = self.organization_delete_attempt(caller, organization, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn organization_delete_attempt(
+        &self,
+        caller: &Caller,
+        organization: &str,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<()> {
         let found = self.organization_resolve(caller, organization).await?;
+        attempt.of(found.id).about(found.id.0, &found.name).icon(&found.icon);
         let object = Object::of(Resource::Organization, found.id);
         authorize(caller.user()?, Action::Delete, &object, Kind::Organization)?;
         if found.is_default {
@@ -178,9 +218,9 @@ impl Service {
         if !leftovers.is_empty() {
             return Err(Error::OrganizationNotEmpty(leftovers));
         }
-        let deleted = organization::Model { deleted: true, updated_at: store::now(&tx).await?, ..current };
-        store::organization::update(&tx, deleted).await?;
-        tx.commit().await
+        let deleted = organization::Model { deleted: true, updated_at: store::now(&tx).await?, ..current.clone() };
+        store::organization::update(&tx, deleted.clone()).await?;
+        attempt.change(Some(&current), Some(&deleted)).commit(tx).await
     }
 }
 

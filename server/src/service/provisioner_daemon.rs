@@ -70,7 +70,7 @@ impl Service {
     pub async fn daemon_list(&self, caller: &Caller, query: DaemonQuery) -> Result<Vec<DaemonView>> {
         let subject = caller.user()?;
         let organization = self.organization_resolve(caller, &query.organization).await?;
-        let object = Object::of(Resource::ProvisionerDaemon, organization.id);
+        let object = Object::of(Resource::ProvisionerJobs, organization.id);
         authorize(subject, Action::Read, &object, Kind::Daemon)?;
         let mut violations = Violations::default();
         let limit = usize::try_from(page::bounded(query.limit, &mut violations)).unwrap_or(usize::MAX);

@@ -112,7 +112,7 @@ impl Service {
     pub async fn job_release(&self, caller: &Caller, organization: &str, id: &str) -> Result<()> {
         let job = self.job_find(caller, organization, id).await?;
         let subject = caller.user()?;
-        let object = Object::of(Resource::ProvisionerJob, job.organization_id);
+        let object = Object::of(Resource::ProvisionerJobs, job.organization_id);
         authorize(subject, Action::Update, &object, Kind::Job)?;
         let user = store::user::find(&self.store, subject.user_id).await?.ok_or(Error::NotFound(Kind::User))?;
         self.dispatcher.queue().release(job.id, &user.username).await?;
@@ -130,7 +130,7 @@ impl Service {
 
     async fn jobs_organization(&self, caller: &Caller, text: &str) -> Result<OrganizationId> {
         let organization = self.organization_resolve(caller, text).await?;
-        let object = Object::of(Resource::ProvisionerJob, organization.id);
+        let object = Object::of(Resource::ProvisionerJobs, organization.id);
         authorize(caller.user()?, Action::Read, &object, Kind::Job)?;
         Ok(organization.id)
     }

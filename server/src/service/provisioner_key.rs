@@ -27,7 +27,7 @@ impl Service {
         organization: &str,
     ) -> Result<Vec<provisioner_key::Model>> {
         let organization = self.organization_resolve(caller, organization).await?;
-        let object = Object::of(Resource::ProvisionerKey, organization.id);
+        let object = Object::of(Resource::ProvisionerDaemon, organization.id);
         authorize(caller.user()?, Action::Read, &object, Kind::ProvisionerKey)?;
         store::provisioner_key::list(&self.store, organization.id).await
     }
@@ -46,7 +46,7 @@ impl Service {
         tags: BTreeMap<String, String>,
     ) -> Result<ProvisionerKey> {
         let organization = self.organization_resolve(caller, organization).await?;
-        let object = Object::of(Resource::ProvisionerKey, organization.id);
+        let object = Object::of(Resource::ProvisionerDaemon, organization.id);
         authorize(caller.user()?, Action::Create, &object, Kind::ProvisionerKey)?;
         let mut violations = Violations::default();
         violations.check("name", name::provisioner_key(name));
@@ -86,7 +86,7 @@ impl Service {
     /// [`crate::domain::Error::Invalid`] for names that no key can have.
     pub async fn provisioner_key_delete(&self, caller: &Caller, organization: &str, name: &str) -> Result<()> {
         let organization = self.organization_resolve(caller, organization).await?;
-        let object = Object::of(Resource::ProvisionerKey, organization.id);
+        let object = Object::of(Resource::ProvisionerDaemon, organization.id);
         authorize(caller.user()?, Action::Delete, &object, Kind::ProvisionerKey)?;
         let mut violations = Violations::default();
         violations.check("provisioner_key", name::provisioner_key(name));

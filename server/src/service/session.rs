@@ -1,6 +1,8 @@
 //! Signing in and out.
 
+use super::audit::Attempt;
 use super::{Actor, Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Credential;
 use crate::domain::rule::Violations;
 use crate::domain::secret::Secret;
@@ -25,11 +27,26 @@ impl Service {
             violations.add("password", "must be set");
         }
         violations.finish()?;
+        let mut attempt = self.attempt(caller, AuditAction::Login, AuditResource::ApiKey);
+        let result = self.login_attempt(caller, email, password, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn login_attempt(
+        &self,
+        caller: &Caller,
+        email: &str,
+        password: Secret,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<String> {
         // Only what could be an address is looked for.
         let user = match email::check(email) {
             Ok(()) => store::user::find_by_email(&self.store, email).await?,
             Err(_) => None,
         };
+        if let Some(user) = &user {
+            attempt.by(user.id).named(&user.username);
+        }
         let hash = user.as_ref().map(|user| user.password_hash.clone()).filter(|hash| !hash.is_empty());
         let right = self.passwords.verify(password, hash).await?;
         let user = user.filter(|_| right).ok_or(Error::Unauthenticated(Credential::Password))?;
@@ -54,7 +71,7 @@ impl Service {
             updated_at: now,
         };
         store::session::insert(&tx, key).await?;
-        tx.commit().await?;
+        attempt.commit(tx).await?;
         Ok(token.reveal())
     }
 
@@ -66,9 +83,15 @@ impl Service {
         let Actor::User { api_key_id, .. } = &caller.actor else {
             return Err(Error::Unauthenticated(Credential::Missing));
         };
+        let mut attempt = self.attempt(caller, AuditAction::Logout, AuditResource::ApiKey);
+        let result = self.logout_attempt(api_key_id, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn logout_attempt(&self, api_key_id: &str, attempt: &mut Attempt<'_>) -> Result<()> {
         let tx = self.store.begin().await?;
         store::session::delete(&tx, api_key_id).await?;
-        tx.commit().await
+        attempt.commit(tx).await
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, TemplateId, TemplateVersionId, UserId};
 use crate::domain::job::Status;
-use crate::domain::permission::{Action, Object, Resource, Subject, allowed, authorize};
+use crate::domain::permission::{Action, Object, Resource, Subject, authorize, reach};
 use crate::domain::rule::Violations;
 use crate::domain::{Error, Result, name};
 use crate::store;
@@ -95,7 +95,7 @@ impl Service {
     pub async fn template_list(&self, caller: &Caller, organization: &str, q: &str) -> Result<Vec<TemplateView>> {
         let subject = caller.user()?;
         let organizations = if organization.is_empty() {
-            readable_organizations(subject)
+            reach(subject, Action::Read, Resource::Template).whole().map(|ids| ids.iter().copied().collect())
         } else {
             let organization = self.organization_resolve(caller, organization).await?;
             authorize(subject, Action::Read, &Object::of(Resource::Template, organization.id), Kind::Organization)?;
@@ -214,15 +214,6 @@ impl Service {
         };
         Ok(templates.into_iter().filter_map(view).collect())
     }
-}
-
-/// The organizations whose templates the subject may read; `None` for all.
-fn readable_organizations(subject: &Subject) -> Option<Vec<OrganizationId>> {
-    if allowed(subject, Action::Read, &Object::site(Resource::Template)) {
-        return None;
-    }
-    let readable = |id: &_| allowed(subject, Action::Read, &Object::of(Resource::Template, *id));
-    Some(subject.organizations.keys().copied().filter(readable).collect())
 }
 
 fn validate(new: &NewTemplate) -> Result<TemplateVersionId> {

@@ -12,7 +12,7 @@ use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::GrantSource;
-use crate::domain::permission::OrganizationRole;
+use crate::domain::permission::{OrganizationRole, Scope};
 use crate::domain::secret::Secret;
 use crate::domain::user::{LoginType, UserStatus};
 use crate::options::Provisioners;
@@ -86,13 +86,13 @@ pub(crate) fn new_user(username: &str, organization: OrganizationId) -> NewUser 
 
 /// Nobody.
 pub(crate) fn anonymous() -> Caller {
-    Caller { actor: Actor::Anonymous, address: None, request_id: Uuid::now_v7() }
+    Caller { actor: Actor::Anonymous, address: None, user_agent: String::new(), request_id: Uuid::now_v7() }
 }
 
 impl Deployment {
     /// The user as a caller, with what they hold now.
     pub(crate) async fn caller(&self, user: UserId) -> Caller {
-        let subject = store::session::subject(&self.store, user).await.unwrap();
+        let subject = store::session::subject(&self.store, user, Scope::All).await.unwrap();
         Caller { actor: Actor::User { subject, api_key_id: String::new() }, ..anonymous() }
     }
 
@@ -111,7 +111,7 @@ impl Deployment {
             id: RoleGrantId::new(),
             user_id,
             organization_id: Some(organization),
-            role: sea_orm::ActiveEnum::to_value(&OrganizationRole::Admin),
+            role: OrganizationRole::Admin.text().to_owned(),
             source: GrantSource::Manual,
             created_at: store::now(&tx).await.unwrap(),
         };

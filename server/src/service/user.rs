@@ -6,7 +6,7 @@ use super::{Caller, Service};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::{Audience, GrantSource, MembershipStatus};
-use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, allowed, authorize};
+use crate::domain::permission::{Action, Object, Resource, Scope, SiteRole, Subject, allowed, authorize};
 use crate::domain::rule::Violations;
 use crate::domain::secret::Secret;
 use crate::domain::user::{LoginType, UserStatus};
@@ -132,6 +132,7 @@ impl Service {
         account_rules(&mut violations, &new.email, &new.username, &new.name);
         match new.login_type {
             LoginType::Password => violations.check("password", password::check(&new.password)),
+            LoginType::Token => violations.add("login_type", "must be `password` or `none`: keys alone are tokens"),
             LoginType::None if !new.password.is_empty() => {
                 violations.add("password", "must be empty unless the user signs in with a password");
             }
@@ -142,7 +143,7 @@ impl Service {
         let organizations = self.organizations_to_join(subject, organizations).await?;
         let password_hash = match new.login_type {
             LoginType::Password => self.passwords.hash(new.password).await?,
-            LoginType::None => String::new(),
+            LoginType::None | LoginType::Token => String::new(),
         };
 
         let tx = self.store.begin().await?;
@@ -166,7 +167,7 @@ impl Service {
         let members = organizations.iter().map(|id| membership(*id, user.id, now)).collect();
         store::member::insert_all(&tx, members).await?;
         tx.commit().await?;
-        let subject = store::session::subject(&self.store, user.id).await?;
+        let subject = store::session::subject(&self.store, user.id, Scope::All).await?;
         Ok(Profile { user, subject })
     }
 
@@ -176,7 +177,7 @@ impl Service {
     /// [`Error::NotFound`] when there is none or the caller may not read it.
     pub async fn user_get(&self, caller: &Caller, user: &str) -> Result<Profile> {
         let user = self.user_readable(caller, user).await?;
-        let subject = store::session::subject(&self.store, user.id).await?;
+        let subject = store::session::subject(&self.store, user.id, Scope::All).await?;
         Ok(Profile { user, subject })
     }
 
@@ -202,7 +203,7 @@ impl Service {
         for organization in &found {
             let object = Object::of(Resource::Organization, organization.id);
             authorize(subject, Action::Read, &object, Kind::Organization)?;
-            let object = Object::of(Resource::Member, organization.id);
+            let object = Object::of(Resource::OrganizationMember, organization.id);
             authorize(subject, Action::Create, &object, Kind::Organization)?;
         }
         if found.len() == ids.len() { Ok(ids) } else { Err(Error::NotFound(Kind::Organization)) }

@@ -150,7 +150,7 @@ impl Service {
             _ => return Err(Error::invalid("expect_status", "must be `pending`, `running` or empty")),
         };
         let object = Object::workspace(workspace.organization_id, workspace.owner_id);
-        authorize(subject, Action::Run, &object, Kind::Build)?;
+        authorize(subject, Action::Stop, &object, Kind::Build)?;
         if expected != Some(JobStatus::Pending) && !allowed(subject, Action::Interrupt, &object) {
             let templates = store::template::find_many(&self.store, vec![workspace.template_id]).await?;
             if !templates.iter().any(|template| template.allow_user_cancel_workspace_jobs) {

@@ -2,6 +2,7 @@
 //! gives [`Access`], writes take a [`Tx`], which a service opens and commits.
 
 pub mod assignment;
+pub mod audit_log;
 pub mod blob;
 pub mod dialect;
 pub mod dry_run;

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sea_orm::{ActiveEnum as _, EntityTrait as _, IntoActiveModel as _, QueryResult};
+use sea_orm::{EntityTrait as _, IntoActiveModel as _, QueryResult};
 
 use super::entity::api_key;
 use super::error::from_db;
 use super::{Access, Tx};
 use crate::domain::id::{OrganizationId, UserId};
-use crate::domain::permission::{OrganizationRole, SiteRole, Subject};
-use crate::domain::user::UserStatus;
+use crate::domain::permission::{self, OrganizationRole, Scope, SiteRole, Subject};
+use crate::domain::user::{LoginType, UserStatus};
 use crate::domain::{Result, Timestamp};
 
 /// What a key and its user say about a call.
@@ -30,6 +30,10 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// How long each use keeps it alive.
     pub lifetime: Duration,
+    /// Whether uses keep it alive: tokens end when they end.
+    pub slides: bool,
+    /// What the key may be used for.
+    pub scope: Scope,
     /// The time of the database at this.
     pub now: Timestamp,
 }
@@ -40,7 +44,8 @@ pub struct Session {
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn find(db: &impl Access, id: &str) -> Result<Option<Session>> {
     let sql = format!(
-        "SELECT k.secret_sha256, k.user_id, u.status, u.last_seen_at, k.last_used_at, k.expires_at, k.lifetime_seconds, {}
+        "SELECT k.secret_sha256, k.user_id, u.status, u.last_seen_at, k.last_used_at, k.expires_at, k.lifetime_seconds, {}, k.scope,
+         k.login_type
          FROM api_key k JOIN user_account u ON u.id = k.user_id
          WHERE k.id = $1 AND NOT u.deleted",
         db.dialect().now()
@@ -51,6 +56,8 @@ pub async fn find(db: &impl Access, id: &str) -> Result<Option<Session>> {
 
 fn session(row: &QueryResult) -> Result<Session, sea_orm::DbErr> {
     let lifetime: i64 = row.try_get_by_index(6)?;
+    let scope: String = row.try_get_by_index(8)?;
+    let login_type: LoginType = row.try_get_by_index(9)?;
     Ok(Session {
         secret_sha256: row.try_get_by_index(0)?,
         user_id: row.try_get_by_index(1)?,
@@ -59,37 +66,48 @@ fn session(row: &QueryResult) -> Result<Session, sea_orm::DbErr> {
         last_used_at: row.try_get_by_index(4)?,
         expires_at: row.try_get_by_index(5)?,
         lifetime: Duration::from_secs(u64::try_from(lifetime).unwrap_or(0)),
+        slides: login_type != LoginType::Token,
+        // What this server doesn't know, as during an upgrade, lets nothing through.
+        scope: Scope::parse(scope.split(' ')).unwrap_or_else(|_| Scope::Only(BTreeSet::new())),
         now: row.try_get_by_index(7)?,
     })
 }
 
-/// What a user holds: roles of the site, and live organizations with the roles there.
+/// What a user holds, as far as the scope of their token lets them: roles of the site, and live organizations with what
+/// they hold there.
 ///
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
-pub async fn subject(db: &impl Access, user_id: UserId) -> Result<Subject> {
-    const SQL: &str = "SELECT g.organization_id, g.role FROM role_grant g
+pub async fn subject(db: &impl Access, user_id: UserId, scope: Scope) -> Result<Subject> {
+    const SQL: &str = "SELECT g.organization_id, g.role, NULL FROM role_grant g
          WHERE g.user_id = $1 AND g.organization_id IS NULL
          UNION ALL
-         SELECT m.organization_id, g.role FROM organization_member m
+         SELECT m.organization_id, g.role, r.permissions FROM organization_member m
          JOIN organization o ON o.id = m.organization_id AND NOT o.deleted
          LEFT JOIN role_grant g ON g.user_id = m.user_id AND g.organization_id = m.organization_id
+         LEFT JOIN custom_role r ON r.organization_id = g.organization_id AND r.name = g.role
          WHERE m.user_id = $1 AND m.status = 'active'";
-    let mut site_roles = BTreeSet::new();
-    let mut organizations: BTreeMap<OrganizationId, BTreeSet<OrganizationRole>> = BTreeMap::new();
+    let mut subject = Subject { user_id, site_roles: BTreeSet::new(), organizations: BTreeMap::new(), scope };
     for row in db.query_all(SQL, [user_id.into()]).await? {
         let organization: Option<OrganizationId> = row.try_get_by_index(0).map_err(from_db)?;
         let role: Option<String> = row.try_get_by_index(1).map_err(from_db)?;
-        // A role that this server doesn't know, as during an upgrade, gives nothing.
-        match organization {
-            None => site_roles.extend(role.and_then(|role| SiteRole::try_from_value(&role).ok())),
-            Some(id) => organizations
-                .entry(id)
-                .or_default()
-                .extend(role.and_then(|role| OrganizationRole::try_from_value(&role).ok())),
+        let permissions: Option<String> = row.try_get_by_index(2).map_err(from_db)?;
+        let Some(organization) = organization else {
+            // A role that this server doesn't know, as during an upgrade, gives nothing.
+            subject.site_roles.extend(role.and_then(|role| SiteRole::named(&role)));
+            continue;
+        };
+        let membership = subject.organizations.entry(organization).or_default();
+        match (role, permissions) {
+            (Some(role), Some(permissions)) => {
+                membership.permissions.extend(permission::of_stored(&permissions));
+                membership.custom_roles.insert(role);
+            }
+            (Some(role), None) => membership.roles.extend(OrganizationRole::named(&role)),
+            (None, _) => {}
         }
     }
-    Ok(Subject { user_id, site_roles, organizations })
+    Ok(subject)
 }
 
 /// Notes a use of a key: its user was seen and, if dormant, is active from now on.

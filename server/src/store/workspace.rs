@@ -12,6 +12,7 @@ use super::{Access, Tx};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, UserId, WorkspaceId};
 use crate::domain::page::Page;
+use crate::domain::permission::Reach;
 use crate::domain::workspace::{Mark, Status, Transition};
 use crate::domain::{Result, job};
 
@@ -106,7 +107,7 @@ pub async fn find_by_name(db: &impl Access, owner: UserId, name: &str) -> Result
 #[derive(Debug, Clone)]
 pub struct Filter {
     /// Those that the caller may read.
-    pub readable: Readable,
+    pub readable: Reach,
     /// Only these; empty for all.
     pub ids: Vec<WorkspaceId>,
     /// Only a user's.
@@ -123,22 +124,6 @@ pub struct Filter {
     pub outdated: Option<bool>,
     /// None at all.
     pub nothing: bool,
-}
-
-/// Which workspaces somebody may read.
-#[derive(Debug, Clone)]
-pub enum Readable {
-    /// All.
-    All,
-    /// Those of some organizations, and the user's own in others.
-    Some {
-        /// Organizations of which everything may be read.
-        whole: Vec<OrganizationId>,
-        /// Organizations of which the user's own may be read.
-        own: Vec<OrganizationId>,
-        /// The user.
-        user: UserId,
-    },
 }
 
 /// Whose workspaces.
@@ -179,7 +164,7 @@ fn condition(filter: &Filter) -> Condition {
     if *nothing {
         all = all.add(Expr::cust("1 = 0"));
     }
-    if let Readable::Some { whole, own, user } = readable {
+    if let Reach::Some { whole, own, user } = readable {
         let own =
             Condition::all().add(Column::OwnerId.eq(*user)).add(Column::OrganizationId.is_in(own.iter().copied()));
         all = all.add(Condition::any().add(Column::OrganizationId.is_in(whole.iter().copied())).add(own));

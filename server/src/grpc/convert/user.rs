@@ -46,10 +46,7 @@ pub(crate) fn user(profile: Profile) -> pb::User {
 }
 
 fn site_role(role: SiteRole) -> pb::SlimRole {
-    let (name, display_name) = match role {
-        SiteRole::Owner => ("owner", "Owner"),
-    };
-    pb::SlimRole { name: name.into(), display_name: display_name.into(), organization_id: String::new() }
+    pb::SlimRole { name: role.text().into(), display_name: role.display().into(), organization_id: String::new() }
 }
 
 fn user_status(status: UserStatus) -> pb::UserStatus {
@@ -63,6 +60,7 @@ fn user_status(status: UserStatus) -> pb::UserStatus {
 fn from_login_type(login_type: LoginType) -> pb::LoginType {
     match login_type {
         LoginType::Password => pb::LoginType::Password,
+        LoginType::Token => pb::LoginType::Token,
         LoginType::None => pb::LoginType::None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::domain::Result;
 use crate::domain::id::WorkspaceId;
 use crate::domain::page::{self, Page};
-use crate::domain::permission::{Action, Object, Resource, Subject, allowed};
+use crate::domain::permission::{Action, Resource, Subject, reach};
 use crate::domain::rule::Violations;
 use crate::domain::search::Search;
 use crate::domain::workspace::Status;
@@ -11,7 +11,7 @@ use crate::service::workspace::WorkspaceView;
 use crate::service::workspace_build::AT_ONCE;
 use crate::service::{Caller, Service, part};
 use crate::store;
-use crate::store::workspace::{Filter, Owner, Readable};
+use crate::store::workspace::{Filter, Owner};
 
 /// What a client wants to see of the workspaces.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +65,7 @@ fn filter(subject: &Subject, search: &mut Search, violations: &mut Violations) -
         violations.add("status", format!("must be of {all}"));
     }
     Filter {
-        readable: readable(subject),
+        readable: reach(subject, Action::Read, Resource::Workspace),
         ids: page::ids(&search.all("id"), WorkspaceId::parse, violations),
         owner: owner.map(|owner| if owner == "me" { Owner::Id(subject.user_id) } else { Owner::Username(owner) }),
         organization: None,
@@ -75,19 +75,5 @@ fn filter(subject: &Subject, search: &mut Search, violations: &mut Violations) -
         outdated: search.flag("outdated", violations),
         // None is dormant; `false` doesn't narrow a list, as clients know it.
         nothing: search.flag("dormant", violations) == Some(true),
-    }
-}
-
-fn readable(subject: &Subject) -> Readable {
-    if allowed(subject, Action::Read, &Object::site(Resource::Workspace)) {
-        return Readable::All;
-    }
-    let member_of = || subject.organizations.keys().copied();
-    let whole = |id: &_| allowed(subject, Action::Read, &Object::of(Resource::Workspace, *id));
-    let own = |id: &_| allowed(subject, Action::Read, &Object::workspace(*id, subject.user_id));
-    Readable::Some {
-        whole: member_of().filter(whole).collect(),
-        own: member_of().filter(own).collect(),
-        user: subject.user_id,
     }
 }

@@ -68,7 +68,11 @@ impl Service {
         let subject = caller.user()?;
         let workspace = self.workspace_find(subject, &request.workspace).await?;
         let Valid { transition, version_id, state } = validate(&request)?;
-        let action = if transition == Transition::Delete { Action::Delete } else { Action::Run };
+        let action = match transition {
+            Transition::Start => Action::Start,
+            Transition::Stop => Action::Stop,
+            Transition::Delete => Action::Delete,
+        };
         authorize(subject, action, &Object::workspace(workspace.organization_id, workspace.owner_id), Kind::Workspace)?;
         if request.orphan || state.is_some() {
             let template = Object::of(Resource::Template, workspace.organization_id);

@@ -1,6 +1,9 @@
 //! One file per table: its row as a typed struct.
 
 pub mod api_key;
+pub mod audit_log;
+mod audited;
+pub mod custom_role;
 pub mod dry_run;
 pub mod file;
 pub mod job_log_chunk;

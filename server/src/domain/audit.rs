@@ -1,0 +1,163 @@
+//! What the audit log tells of a change: what was done, to what, and which fields it changed. Never a secret.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[allow(missing_docs)]
+        pub enum $name { $($variant,)+ }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// As it is stored, and as clients know it.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The one that is stored so.
+            #[must_use]
+            pub fn named(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.text() == text)
+            }
+        }
+    };
+}
+
+words! {
+    /// What was done.
+    AuditAction {
+        Create = "create",
+        Write = "write",
+        Delete = "delete",
+        Start = "start",
+        Stop = "stop",
+        Login = "login",
+        Logout = "logout",
+        Register = "register",
+    }
+}
+
+words! {
+    /// To what kind of thing it was done. The last four are words of ours.
+    AuditResource {
+        Organization = "organization",
+        OrganizationMember = "organization_member",
+        CustomRole = "custom_role",
+        User = "user",
+        ApiKey = "api_key",
+        Template = "template",
+        TemplateVersion = "template_version",
+        Workspace = "workspace",
+        WorkspaceBuild = "workspace_build",
+        ProvisionerKey = "provisioner_key",
+        ProvisionerJob = "provisioner_job",
+        File = "file",
+        DryRun = "dry_run",
+    }
+}
+
+/// What a field is, or that it is a secret of which only a change may be told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Field {
+    /// For all to see.
+    Shown(Value),
+    /// Compared and not told; hashes and sealed bytes do.
+    Secret(Vec<u8>),
+}
+
+/// The fields of a thing that the log tracks.
+pub type Fields = BTreeMap<&'static str, Field>;
+
+/// What can be in the log.
+pub trait Audited {
+    /// Its fields as they are. None may hold a secret but as [`Field::Secret`].
+    fn fields(&self) -> Fields;
+}
+
+/// How a field changed, as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What it was; null for a secret.
+    pub old: Value,
+    /// What it is; null for a secret.
+    pub new: Value,
+    /// Whether the field is a secret.
+    pub secret: bool,
+}
+
+/// The fields that differ. What isn't there before or after counts as empty.
+#[must_use]
+pub fn difference(before: &Fields, after: &Fields) -> BTreeMap<&'static str, Difference> {
+    let names = before.keys().chain(after.keys());
+    names.filter_map(|name| changed(before.get(name), after.get(name)).map(|how| (*name, how))).collect()
+}
+
+fn changed(before: Option<&Field>, after: Option<&Field>) -> Option<Difference> {
+    if before == after || (is_zero(before) && is_zero(after)) {
+        return None;
+    }
+    let secret = [before, after].into_iter().flatten().any(|field| matches!(field, Field::Secret(_)));
+    let shown = |field: Option<&Field>| match field {
+        Some(Field::Shown(value)) if !secret => value.clone(),
+        _ => Value::Null,
+    };
+    Some(Difference { old: shown(before), new: shown(after), secret })
+}
+
+/// Nothing was there, and nothing is: no change.
+fn is_zero(field: Option<&Field>) -> bool {
+    match field {
+        None => true,
+        Some(Field::Secret(bytes)) => bytes.is_empty(),
+        Some(Field::Shown(value)) => match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::Bool(true) => false,
+            Value::Number(number) => number.as_f64() == Some(0.0),
+            Value::String(text) => text.is_empty(),
+            Value::Array(all) => all.is_empty(),
+            Value::Object(all) => all.is_empty(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(all: &[(&'static str, Field)]) -> Fields {
+        all.iter().cloned().collect()
+    }
+
+    #[test]
+    fn what_differs_is_told_and_secrets_are_not() {
+        let shown = |value: Value| Field::Shown(value);
+        let before = fields(&[
+            ("name", shown(json!("a"))),
+            ("kept", shown(json!(1))),
+            ("password", Field::Secret(b"one".to_vec())),
+            ("none", shown(json!(""))),
+        ]);
+        let after = fields(&[
+            ("name", shown(json!("b"))),
+            ("kept", shown(json!(1))),
+            ("password", Field::Secret(b"two".to_vec())),
+            ("list", shown(json!([]))),
+            ("flag", shown(json!(true))),
+        ]);
+        let found = difference(&before, &after);
+        assert_eq!(found.keys().copied().collect::<Vec<_>>(), ["flag", "name", "password"]);
+        assert_eq!(found["name"], Difference { old: json!("a"), new: json!("b"), secret: false });
+        assert_eq!(found["password"], Difference { old: Value::Null, new: Value::Null, secret: true });
+        assert_eq!(found["flag"], Difference { old: Value::Null, new: json!(true), secret: false });
+    }
+}
