@@ -54,7 +54,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            version: format!("v2.35.0-orgplane+{}", env!("CARGO_PKG_VERSION")),
+            version: orgplane_proto::BUILD_VERSION.to_owned(),
             https: false,
             timeout: Duration::from_secs(30),
             metrics: Metrics::default(),

@@ -17,6 +17,7 @@ macro_rules! on_each_database {
     };
 }
 
+mod about;
 mod adoption;
 mod authorization;
 mod bad_input;
