@@ -27,6 +27,7 @@ mod built_in_daemons;
 mod canary;
 mod cancels;
 mod cli;
+mod cli_auth;
 mod commands;
 mod compatibility;
 mod daemon;
