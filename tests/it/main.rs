@@ -28,6 +28,7 @@ mod canary;
 mod cancels;
 mod cli;
 mod cli_auth;
+mod coder_cli;
 mod commands;
 mod compatibility;
 mod daemon;
