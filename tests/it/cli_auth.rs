@@ -6,7 +6,7 @@ use std::process::Command;
 
 use nix::pty::{OpenptyResult, openpty};
 use orgplane_tests::cli::run;
-use orgplane_tests::{Cli, Deployment, LONG, Process, present};
+use orgplane_tests::{Cli, Databases, Deployment, LONG, Process, present};
 use serde_json::{Value, json};
 
 /// A page as far as the script needs one, a network that answers what it is told, and somebody who fills in the form.
@@ -117,6 +117,13 @@ async fn login_takes_what_the_page_shows() {
     assert!(login.exit(LONG).await.success(), "{}", login.output());
     assert!(!login.output().contains(owner.token()), "the token is shown");
     assert!(cli.run(&["whoami"]).await.ok().contains("owner"));
+
+    // People may come another way than gRPC.
+    let elsewhere =
+        Deployment::on(Databases::Sqlite).flag("--access-url", "https://orgplane.example.com").start().await;
+    elsewhere.rest().first_user().await;
+    let asked = Cli::new(elsewhere.url()).run(&["login", elsewhere.url()]).await;
+    assert!(asked.failed().contains("https://orgplane.example.com/cli-auth"), "{asked:?}");
 
     // Without a terminal it says what it needs, and takes the token from stdin.
     let cli = Cli::new(deployment.url());

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
+use orgplane_proto::deployment::v1::GetBuildInfoRequest;
 use orgplane_proto::identity::v1::{CreateFirstUserRequest, GetFirstUserRequest, GetUserRequest, LoginRequest};
 use tonic::Code;
 
@@ -43,15 +44,28 @@ async fn ask_for_token(client: &Client, url: &str, args: &Login) -> Result<Strin
     match args.email.as_ref().or(args.first_user_email.as_ref()) {
         Some(email) => with_password(client, email.clone(), password(args, "Password").await?).await,
         None if terminal::is_interactive() => {
-            output::progress(&format!("Open {url}/cli-auth in a browser; it shows a token to paste here."));
+            output::progress(&format!(
+                "Open {} in a browser; it shows a token to paste here.",
+                page(client, url).await
+            ));
             let token = terminal::ask_hidden("Token".to_owned()).await?;
             Some(token.trim().to_owned()).filter(|token| !token.is_empty()).ok_or_else(|| anyhow!("no token was given"))
         }
         None => {
-            let where_from = format!("give --email, or --token-file with a token from {url}/cli-auth");
-            Err(Usage::new(format!("{where_from}: there is no terminal to ask at")).into())
+            let page = page(client, url).await;
+            let what =
+                format!("give --email, or --token-file with a token from {page}: there is no terminal to ask at");
+            Err(Usage::new(what).into())
         }
     }
+}
+
+/// The page that shows tokens: where people reach the server, which may be elsewhere than gRPC.
+async fn page(client: &Client, url: &str) -> String {
+    let told = client.deployment().get_build_info(GetBuildInfoRequest {}).await;
+    let told = told.map(|info| info.into_inner().dashboard_url).unwrap_or_default();
+    let base = if told.is_empty() { url } else { told.trim_end_matches('/') };
+    output::printable_line(&format!("{base}/cli-auth"))
 }
 
 async fn with_password(client: &Client, email: String, password: String) -> Result<String> {
