@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use orgplane_client::{Proxies, Remote, Transport as Way, address};
+use orgplane_proto::deployment::v1::deployment_service_client::DeploymentServiceClient;
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::user_service_client::UserServiceClient;
 use orgplane_proto::organization::v1::organization_service_client::OrganizationServiceClient;
@@ -95,6 +96,7 @@ macro_rules! services {
 }
 
 services! {
+    deployment: DeploymentServiceClient;
     sessions: SessionServiceClient;
     users: UserServiceClient;
     organizations: OrganizationServiceClient;

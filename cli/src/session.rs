@@ -1,7 +1,7 @@
 //! What `orgplane login` remembers: the server's URL and the session token, in the user's configuration folder.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,8 @@ pub(crate) fn given(connection: &Connection) -> Result<Option<String>> {
         return Ok(Some(token.clone()));
     }
     let Some(file) = &connection.token_file else { return Ok(None) };
-    let text = fs::read_to_string(file).with_context(|| format!("--token-file: can't read {}", file.display()))?;
+    let text = if file.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
+    let text = text.with_context(|| format!("--token-file: can't read {}", file.display()))?;
     match text.trim() {
         "" => Err(Usage::new(format!("--token-file: {} is empty", file.display())).into()),
         token => Ok(Some(token.to_owned())),

@@ -54,7 +54,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            version: format!("v2.35.0-orgplane+{}", env!("CARGO_PKG_VERSION")),
+            version: orgplane_proto::BUILD_VERSION.to_owned(),
             https: false,
             timeout: Duration::from_secs(30),
             metrics: Metrics::default(),
@@ -78,7 +78,7 @@ pub(crate) struct Gateway {
 pub fn router(upstream: Upstream, options: Options) -> Router {
     let version: String = options.version.chars().filter(char::is_ascii_graphic).collect();
     let version = HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static(""));
-    let mut api = Router::new();
+    let mut api = manual::cli_auth::pages();
     for route in routes::manual().into_iter().chain(routes::mechanical()) {
         api = api.route(route.path, route.handler);
     }

@@ -14,6 +14,15 @@ pub mod common {
     }
 }
 
+/// What a deployment says of itself.
+pub mod deployment {
+    /// `orgplane.deployment.v1`.
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/orgplane.deployment.v1.rs"));
+    }
+}
+
 /// Users and sessions.
 pub mod identity {
     /// `orgplane.identity.v1`.
@@ -70,6 +79,10 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 
 /// `major.minor` of the daemons' stream. Majors must be equal; a daemon's minor must not be newer than the server's.
 pub const PROTOCOL_VERSION: &str = "1.0";
+
+/// What the REST API calls its version. Clients compare major and minor with their own and warn of a difference, so it
+/// begins with the release whose clients are tested (`tests/get-coder`); what follows says who answers.
+pub const BUILD_VERSION: &str = concat!("v2.30.0+orgplane-", env!("CARGO_PKG_VERSION"));
 
 /// The domain of `google.rpc.ErrorInfo` in which [`common::v1::ErrorReason`] is the reason.
 pub const ERROR_DOMAIN: &str = "orgplane";

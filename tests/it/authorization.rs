@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use orgplane_proto::FILE_DESCRIPTOR_SET;
+use orgplane_proto::deployment::v1 as deployment;
 use orgplane_proto::identity::v1 as identity;
 use orgplane_proto::organization::v1 as organization;
 use orgplane_proto::provisioner::v1 as provisioner;
@@ -49,6 +50,11 @@ const ADMINS_HIDDEN: [Gets; 6] = [Who, Gone, Gone, Gone, Yes, Yes];
 const OWN: [Gets; 6] = [Who, Gone, Gone, Yes, Yes, Yes];
 
 const TABLE: &[(&str, [Gets; 6])] = &[
+    ("deployment.v1.DeploymentService/GetBuildInfo", PUBLIC),
+    ("deployment.v1.DeploymentService/GetEntitlements", PUBLIC),
+    ("deployment.v1.DeploymentService/ListExperiments", SIGNED_IN),
+    ("deployment.v1.DeploymentService/ListAvailableExperiments", SIGNED_IN),
+    ("deployment.v1.DeploymentService/GetAuthMethods", PUBLIC),
     ("identity.v1.SessionService/Login", PUBLIC),
     ("identity.v1.SessionService/Logout", SIGNED_IN),
     ("identity.v1.UserService/GetFirstUser", PUBLIC),
@@ -203,6 +209,11 @@ impl World {
         let build = self.build.clone();
         let (_, rpc) = method.split_once('/').unwrap();
         let message = match rpc {
+            "GetBuildInfo" => bytes(deployment::GetBuildInfoRequest {}),
+            "GetEntitlements" => bytes(deployment::GetEntitlementsRequest {}),
+            "ListExperiments" => bytes(deployment::ListExperimentsRequest {}),
+            "ListAvailableExperiments" => bytes(deployment::ListAvailableExperimentsRequest {}),
+            "GetAuthMethods" => bytes(deployment::GetAuthMethodsRequest {}),
             "Login" => bytes(identity::LoginRequest { email: OWNER.0.to_owned(), password: PASSWORD.to_owned() }),
             "Logout" => bytes(identity::LogoutRequest {}),
             "GetFirstUser" => bytes(identity::GetFirstUserRequest {}),

@@ -51,6 +51,44 @@ fn anonymous((verb, path): &Operation) -> Operation {
     (verb.clone(), parts.collect::<Vec<_>>().join("/"))
 }
 
+/// The status of success that the published API's clients take: they refuse any other.
+fn published_status((verb, path): &Operation) -> u32 {
+    let last = path.rsplit('/').find(|part| !part.starts_with('{')).unwrap_or_default();
+    let ends_in_variable = path.ends_with('}');
+    match (verb.as_str(), last) {
+        ("POST", "logout" | "members" | "roles" | "archive" | "unarchive" | "validate-password" | "authcheck") => 200,
+        // Not published.
+        ("POST", "release") => 200,
+        ("POST", _) => 201,
+        ("PUT", "profile" | "suspend" | "activate" | "roles" | "dormant" | "extend") => 200,
+        ("PUT", _) => 204,
+        ("DELETE", "organizations" | "templates" | "groups" | "users") if ends_in_variable => 200,
+        ("DELETE", _) => 204,
+        ("PATCH", "workspaces") => 204,
+        _ => 200,
+    }
+}
+
+#[test]
+fn success_is_told_by_the_published_statuses() {
+    let mut wrong = Vec::new();
+    let pool = DescriptorPool::decode(orgplane_proto::FILE_DESCRIPTOR_SET).expect("descriptors");
+    for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        let options = method.options();
+        let rest = options.extensions().find(|(e, _)| e.full_name() == "orgplane.options.v1.rest");
+        let rest = rest.and_then(|(_, rest)| rest.as_message().cloned());
+        let member = |name: &str| rest.as_ref().and_then(|rest| rest.get_field_by_name(name).map(|v| v.into_owned()));
+        let status = member("success_status").and_then(|v| v.as_u32()).filter(|status| *status != 0).unwrap_or(200);
+        let twofold = member("created_field").and_then(|v| v.as_str().map(|name| !name.is_empty())).unwrap_or_default();
+        for operation in operations(&method).into_iter().filter(|_| !twofold) {
+            if status != published_status(&operation) {
+                wrong.push(format!("{operation:?} answers {status}, not {}", published_status(&operation)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn the_page_names_what_is_served_and_what_is_not() {
     let page = std::fs::read_to_string(root().join("docs/compatibility.md")).expect("the page");

@@ -19,6 +19,7 @@ async fn a_restart_keeps_everything(database: Databases) {
     let build = text(&workspace["latest_build"], "id");
     owner.built(&build, LONG).await;
     let paths = [
+        "/api/v2/buildinfo".to_owned(),
         "/api/v2/organizations".to_owned(),
         "/api/v2/organizations/data-platform/provisionerkeys".to_owned(),
         "/api/v2/templates".to_owned(),

@@ -17,6 +17,7 @@ macro_rules! on_each_database {
     };
 }
 
+mod about;
 mod adoption;
 mod authorization;
 mod bad_input;
@@ -26,6 +27,8 @@ mod built_in_daemons;
 mod canary;
 mod cancels;
 mod cli;
+mod cli_auth;
+mod coder_cli;
 mod commands;
 mod compatibility;
 mod daemon;

@@ -13,12 +13,26 @@ pub fn binary() -> PathBuf {
     BINARY.get_or_init(|| std::env::var_os("ORGPLANE_BINARY").map_or_else(build, PathBuf::from)).clone()
 }
 
-fn build() -> PathBuf {
-    // A test stands in <target>/<profile>/deps, a program of this crate in <target>/<profile>.
+/// `<target>/<profile>`: a test stands below it in `deps`, a program of this crate in it.
+fn profile() -> PathBuf {
     let own = std::env::current_exe().expect("own path");
     let folder = own.parent().expect("a folder");
     let profile = if folder.ends_with("deps") { folder.parent().expect("target directory") } else { folder };
-    let target = profile.parent().expect("target directory");
+    profile.to_owned()
+}
+
+/// Where the current build's files are.
+///
+/// # Panics
+/// When this doesn't run from there.
+#[must_use]
+pub fn target_directory() -> PathBuf {
+    profile().parent().expect("target directory").to_owned()
+}
+
+fn build() -> PathBuf {
+    let profile = profile();
+    let target = target_directory();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // Not quiet: a release build takes minutes, and may wait for another build of the same directory.

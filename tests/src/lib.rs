@@ -8,6 +8,7 @@ pub mod archive;
 pub mod binary;
 pub mod certificates;
 pub mod cli;
+pub mod coder;
 pub mod daemon;
 pub mod database;
 pub mod deployment;

@@ -19,7 +19,7 @@ pub(crate) struct Connection {
     /// --token-file or the environment [env: ORGPLANE_SESSION_TOKEN, CODER_SESSION_TOKEN].
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     pub(crate) token: Option<String>,
-    /// A file with a session token.
+    /// A file with a session token; `-` is stdin.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Allow http:// beyond this machine, for example to an ingress that ends TLS.

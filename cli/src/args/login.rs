@@ -7,10 +7,12 @@ use clap::Args;
 use super::Connection;
 
 const EXAMPLES: &str = "\
-The password comes from --password-file, ORGPLANE_PASSWORD, a question at the terminal, or a line on stdin.
+Without an email address you are asked for a token, which the server's page /cli-auth shows in a browser. With one, the
+password comes from --password-file, ORGPLANE_PASSWORD, a question at the terminal, or a line on stdin.
 
 Examples:
   orgplane login http://127.0.0.1:3000
+  orgplane login https://orgplane.example.com --token-file - < token
   orgplane login https://orgplane.example.com --email ada@example.com --password-file password
   orgplane login http://127.0.0.1:3000 --first-user-username ada --first-user-email ada@example.com < password";
 
@@ -20,7 +22,7 @@ pub(crate) struct Login {
     /// The server's URL; by default --url.
     #[arg(value_name = "SERVER")]
     pub(crate) server: Option<String>,
-    /// Your email address; asked for at a terminal.
+    /// Your email address, to sign in with a password.
     #[arg(long, env = "ORGPLANE_EMAIL")]
     pub(crate) email: Option<String>,
     /// A file with the password on its first line; `-` is stdin.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
+use orgplane_proto::deployment::v1::GetBuildInfoRequest;
 use orgplane_proto::identity::v1::{CreateFirstUserRequest, GetFirstUserRequest, GetUserRequest, LoginRequest};
 use tonic::Code;
 
@@ -20,7 +21,7 @@ pub(crate) async fn run(args: Login) -> Result<()> {
     let client = Client::connect(&url, &args.connection, None).await?;
     let token = match session::given(&args.connection)? {
         Some(token) => token,
-        None => with_password(&client, &args).await?,
+        None => ask_for_token(&client, &url, &args).await?,
     };
     let me = client.with_token(&token)?.users().get_user(GetUserRequest { user: "me".to_owned() }).await;
     let me = me.context("the server doesn't take the token")?.into_inner();
@@ -29,18 +30,45 @@ pub(crate) async fn run(args: Login) -> Result<()> {
     Ok(())
 }
 
-async fn with_password(client: &Client, args: &Login) -> Result<String> {
+/// By a password, or at a terminal, when no email address is given, by what the server's page shows.
+async fn ask_for_token(client: &Client, url: &str, args: &Login) -> Result<String> {
     let fresh = match client.users().get_first_user(GetFirstUserRequest {}).await {
         Ok(_) => false,
         Err(status) if status.code() == Code::NotFound => true,
         Err(status) => return Err(status).context("can't ask the server whether it has users"),
     };
-    let (email, password) = if fresh {
-        create_first_user(client, args).await?
-    } else {
-        let email = given(args.email.as_ref().or(args.first_user_email.as_ref()), "Email", "--email").await?;
-        (email, password(args, "Password").await?)
-    };
+    if fresh {
+        let (email, password) = create_first_user(client, args).await?;
+        return with_password(client, email, password).await;
+    }
+    match args.email.as_ref().or(args.first_user_email.as_ref()) {
+        Some(email) => with_password(client, email.clone(), password(args, "Password").await?).await,
+        None if terminal::is_interactive() => {
+            output::progress(&format!(
+                "Open {} in a browser; it shows a token to paste here.",
+                page(client, url).await
+            ));
+            let token = terminal::ask_hidden("Token".to_owned()).await?;
+            Some(token.trim().to_owned()).filter(|token| !token.is_empty()).ok_or_else(|| anyhow!("no token was given"))
+        }
+        None => {
+            let page = page(client, url).await;
+            let what =
+                format!("give --email, or --token-file with a token from {page}: there is no terminal to ask at");
+            Err(Usage::new(what).into())
+        }
+    }
+}
+
+/// The page that shows tokens: where people reach the server, which may be elsewhere than gRPC.
+async fn page(client: &Client, url: &str) -> String {
+    let told = client.deployment().get_build_info(GetBuildInfoRequest {}).await;
+    let told = told.map(|info| info.into_inner().dashboard_url).unwrap_or_default();
+    let base = if told.is_empty() { url } else { told.trim_end_matches('/') };
+    output::printable_line(&format!("{base}/cli-auth"))
+}
+
+async fn with_password(client: &Client, email: String, password: String) -> Result<String> {
     let reply = client.sessions().login(LoginRequest { email, password }).await;
     Ok(reply.map_err(|status| anyhow!("can't sign in: {}", status.message()))?.into_inner().session_token)
 }

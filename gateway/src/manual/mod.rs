@@ -1,5 +1,6 @@
 //! Operations that aren't mechanical: one file per resource.
 
+pub(crate) mod cli_auth;
 pub(crate) mod files;
 pub(crate) mod logs;
 pub(crate) mod root;

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod audit;
 pub mod email;
 pub mod engine;
+pub mod entitlement;
 pub mod error;
 pub mod go_duration;
 pub mod id;

@@ -4,6 +4,7 @@ mod arrival;
 mod auth;
 mod convert;
 mod deadline;
+mod deployment;
 mod dry_run;
 mod file;
 mod member;
@@ -22,6 +23,7 @@ mod workspace_build;
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use orgplane_proto::deployment::v1::deployment_service_server::DeploymentServiceServer;
 use orgplane_proto::identity::v1::session_service_server::SessionServiceServer;
 use orgplane_proto::identity::v1::user_service_server::UserServiceServer;
 use orgplane_proto::organization::v1::member_service_server::MemberServiceServer;
@@ -82,6 +84,7 @@ pub fn router(service: Arc<Service>) -> axum::Router {
         .add_service(WorkspaceBuildServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(UserServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
+        .add_service(DeploymentServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
         .add_service(OrganizationServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(MemberServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(ProvisionerKeyServiceServer::new(api).max_decoding_message_size(LARGEST_MESSAGE));

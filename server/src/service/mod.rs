@@ -8,6 +8,7 @@ mod authentication;
 pub mod built_in;
 mod caller;
 pub mod daemon_session;
+mod deployment;
 pub mod dry_run;
 mod feed;
 mod file;

@@ -4,6 +4,7 @@
 pub mod assignment;
 pub mod audit_log;
 pub mod blob;
+mod deployment;
 pub mod dialect;
 pub mod dry_run;
 pub mod entity;
@@ -40,6 +41,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value,
 };
+use uuid::Uuid;
 
 use crate::domain::{Error, Result, Timestamp};
 use crate::metrics::Metrics;
@@ -60,6 +62,7 @@ pub struct Store {
     write: DatabaseConnection,
     dialect: Dialect,
     sealer: Arc<Sealer>,
+    deployment_id: Uuid,
     metrics: Metrics,
     // Held as long as the SQLite file is in use.
     _lock: Option<Arc<std::fs::File>>,
@@ -90,9 +93,20 @@ impl Store {
                 (pool.clone(), pool)
             }
         };
-        let store = Self { read, write, dialect, sealer: Arc::new(sealer), metrics: Metrics::default(), _lock: lock };
+        let mut store = Self {
+            read,
+            write,
+            dialect,
+            sealer: Arc::new(sealer),
+            deployment_id: Uuid::nil(),
+            metrics: Metrics::default(),
+            _lock: lock,
+        };
         store.migrate().await?;
-        store.check_sealing_key().await?;
+        let tx = store.begin().await.map_err(error::Open::Store)?;
+        deployment::check_sealing_key(&tx).await?;
+        store.deployment_id = deployment::id(&tx).await.map_err(error::Open::Store)?;
+        tx.commit().await.map_err(error::Open::Store)?;
         Ok(store)
     }
 
@@ -109,24 +123,6 @@ impl Store {
                 tx.commit().await.map_err(error::Open::Migration)
             }
         }
-    }
-
-    /// Seals a known value once and opens it ever after: a wrong key is found at start, not at the first state.
-    async fn check_sealing_key(&self) -> Result<(), error::Open> {
-        const NAME: &str = "sealing_key_check";
-        let tx = self.begin().await.map_err(error::Open::Store)?;
-        let insert = "INSERT INTO deployment (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        tx.execute(insert, [NAME.into(), self.sealer.seal(NAME.as_bytes()).into()])
-            .await
-            .map_err(error::Open::Store)?;
-        let row = tx
-            .query_one("SELECT value FROM deployment WHERE name = $1", [NAME.into()])
-            .await
-            .map_err(error::Open::Store)?
-            .ok_or(error::Open::SealingKey)?;
-        let sealed: Vec<u8> = row.try_get_by_index(0).map_err(|_| error::Open::SealingKey)?;
-        self.sealer.open(&sealed).map_err(|_| error::Open::SealingKey)?;
-        tx.commit().await.map_err(error::Open::Store)
     }
 
     /// Opens a transaction that may write. On SQLite there is one at a time; keep it short and wait for nothing in it.
@@ -190,6 +186,12 @@ impl Store {
             }
         };
         (size, u32::try_from(idle).unwrap_or(u32::MAX))
+    }
+
+    /// What names the deployment: made with its database.
+    #[must_use]
+    pub fn deployment_id(&self) -> Uuid {
+        self.deployment_id
     }
 
     /// Seals and opens sensitive columns.

@@ -57,10 +57,10 @@ async fn a_store_opens_and_tells_the_time() {
         let first = store.now().await.unwrap();
         let tx = store.begin().await.unwrap();
         assert!(super::now(&tx).await.unwrap() >= first);
-        assert_eq!(tx.execute("DELETE FROM deployment", []).await.unwrap(), 1);
+        assert_eq!(tx.execute("DELETE FROM deployment", []).await.unwrap(), 2);
         drop(tx);
         let row = store.query_one("SELECT count(*) FROM deployment", []).await.unwrap().unwrap();
-        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "what isn't committed leaves nothing");
+        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 2, "what isn't committed leaves nothing");
     }
 }
 

@@ -1,0 +1,185 @@
+//! The published `coder` CLI, unmodified, against our server: the flows that people have in their scripts. Later releases
+//! have commands that the pinned one (`tests/get-coder`) hasn't; of these the documented calls are made one by one.
+
+use orgplane_tests::coder::Coder;
+use orgplane_tests::deployment::{OWNER, PASSWORD};
+use orgplane_tests::world::text;
+use orgplane_tests::{Archive, Daemon, Deployment, Rest};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// A deployment with its first user, whom the CLI is signed in as.
+struct Desk {
+    deployment: Deployment,
+    owner: Rest,
+    coder: Coder,
+}
+
+impl Desk {
+    async fn new() -> Option<Self> {
+        let coder = Coder::find()?;
+        let deployment = Deployment::start().await;
+        let owner = deployment.rest().first_user().await;
+        let login = format!("login {} --token {} --use-token-as-session", deployment.rest_url(), owner.token());
+        let welcome = coder.run(&login).await;
+        assert!(welcome.ok().contains("Welcome to Coder, owner!"), "{welcome:?}");
+        Some(Self { deployment, owner, coder })
+    }
+}
+
+/// The names in a table's or list's objects.
+fn names(list: &Value, member: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|item| text(item, member)).collect()
+}
+
+#[tokio::test]
+async fn login_sets_up_a_fresh_deployment() {
+    let Some(coder) = Coder::find() else { return };
+    let deployment = Deployment::start().await;
+    let url = deployment.rest_url();
+    let (email, username) = OWNER;
+    let first = format!(
+        "login {url} --first-user-username {username} --first-user-email {email} --first-user-password {PASSWORD} \
+         --first-user-full-name Owner --first-user-trial=false"
+    );
+    assert!(coder.run(&first).await.ok().contains("Welcome to Coder, owner!"));
+    assert_eq!(coder.json("whoami").await[0]["username"], username);
+}
+
+#[tokio::test]
+async fn login_logout_and_whoami_on_an_existing_deployment() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, url) = (&desk.coder, desk.deployment.rest_url());
+    let me = desk.owner.get("/api/v2/users/me").await.expect(200);
+    let shown = coder.json("whoami").await;
+    let wanted = json!([{
+        "url": url, "username": "owner", "user_id": me["id"], "organization_ids": me["organization_ids"],
+        "roles": {"*": ["Owner"]},
+    }]);
+    assert_eq!(shown, wanted);
+    assert!(coder.run("whoami").await.ok().contains(&format!("Coder is running at {url}")));
+
+    // It names the page that shows tokens, and takes what is pasted.
+    let again = desk.deployment.rest().login(OWNER.0).await;
+    let pasted = coder.given(&format!("{}\n", again.token()), &format!("login {url}")).await;
+    assert!(pasted.ok().contains(&format!("{url}/cli-auth")) && pasted.stdout.contains("Welcome"), "{pasted:?}");
+    let out = coder.run("logout --yes").await;
+    assert!(out.ok().contains("no longer logged in"), "{out:?}");
+    again.get("/api/v2/users/me").await.refused(401);
+    assert!(coder.run("whoami").await.failed().contains("not logged in"));
+
+    let wrong =
+        coder.run(&format!("login {url} --token aaaaaaaaaa-bbbbbbbbbbbbbbbbbbbbbb --use-token-as-session")).await;
+    assert!(wrong.failed().contains("You are signed out"), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn organizations() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, owner) = (&desk.coder, &desk.owner);
+    let created = coder.run("organizations create data-platform").await;
+    let organization = owner.get("/api/v2/organizations/data-platform").await.expect(200);
+    let id = text(&organization, "id");
+    assert_eq!(created.ok(), format!("Organization data-platform ({id}) created.\n"));
+    let again = coder.run("organizations create data-platform").await;
+    assert!(again.failed().contains("already exists"), "{again:?}");
+
+    for name in ["data-platform", "DATA-platform", &id] {
+        let shown = coder.run(&format!("organizations show {name}")).await;
+        assert_eq!(shown.ok().trim(), format!("Organization: data-platform ({id})"), "{name}");
+    }
+    let chosen = coder.run("organizations show selected -O data-platform --only-id").await;
+    assert_eq!(chosen.ok().trim(), id);
+    let unclear = coder.run("organizations show selected").await;
+    assert!(unclear.failed().contains("--org"), "of several one has to be named: {unclear:?}");
+    let mut all = names(&coder.json("organizations show me").await, "name");
+    all.sort();
+    assert_eq!(all, ["data-platform", "orgplane"]);
+    let missing = coder.run("organizations show nowhere").await;
+    assert!(missing.failed().contains("not found"), "{missing:?}");
+
+    // `organizations list` and `organizations delete` of later releases.
+    let list = owner.get("/api/v2/organizations").await.expect(200);
+    assert_eq!(names(&list, "name"), ["data-platform", "orgplane"]);
+    let default = owner.get("/api/v2/organizations/orgplane").await.expect(200);
+    assert_eq!((&default["is_default"], &organization["is_default"]), (&json!(true), &json!(false)));
+    let _ = owner.delete(&format!("/api/v2/organizations/{id}")).await.expect(200);
+    assert_eq!(names(&coder.json("organizations show me").await, "name"), ["orgplane"]);
+}
+
+#[tokio::test]
+async fn users_are_created_and_shown() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, owner) = (&desk.coder, &desk.owner);
+    let line = format!("users create --username ada --email ada@example.com --password {PASSWORD}");
+    let created = coder.run(&line).await;
+    let _ = created.ok();
+    assert!(created.stderr.contains("A new user has been created!"), "{created:?}");
+    let ada = owner.get("/api/v2/users/ada").await.expect(200);
+    let shown = coder.json("users show ada").await;
+    assert_eq!((&shown["id"], &shown["email"]), (&ada["id"], &json!("ada@example.com")));
+    assert!(coder.run("users show ada").await.ok().contains("ada@example.com"));
+    let taken = coder.run(&line).await;
+    assert!(taken.failed().contains("already in use"), "{taken:?}");
+
+    owner.organization("data-platform").await;
+    let added = coder.run("organizations members add ada -O data-platform").await;
+    assert_eq!(added.ok(), "Organization member added to \"data-platform\"\n");
+    let organizations = owner.get("/api/v2/users/ada/organizations").await.expect(200);
+    assert_eq!(names(&organizations, "name"), ["data-platform", "orgplane"]);
+}
+
+#[tokio::test]
+async fn provisioners() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, owner) = (&desk.coder, &desk.owner);
+    let organization = owner.organization("data-platform").await;
+
+    // `provisioner keys create`, `list` and `delete`, which only a build with other licences has.
+    let keys = format!("/api/v2/organizations/{organization}/provisionerkeys");
+    let key = owner.post(&keys, json!({"name": "east", "tags": {"region": "east"}})).await.expect(201);
+    let listed = owner.get(&keys).await.expect(200);
+    assert_eq!((names(&listed, "name"), &listed[0]["tags"]), (vec!["east".to_owned()], &json!({"region": "east"})));
+
+    let none = coder.run("provisioner list -O data-platform").await;
+    assert!(none.ok().trim().is_empty() && none.stderr.contains("No provisioner daemons found"), "{none:?}");
+    let _daemon = Daemon::start(&desk.deployment, "one", &text(&key, "key"), "echo");
+    owner.daemon(&organization, "one", "idle").await;
+    let daemons = coder.json("provisioner list -O data-platform").await;
+    assert_eq!(daemons[0]["organization_name"], "data-platform", "{daemons}");
+    let daemon = &daemons[0];
+    assert_eq!(
+        (&daemon["name"], &daemon["key_name"], &daemon["status"]),
+        (&json!("one"), &json!("east"), &json!("idle"))
+    );
+    assert_eq!(daemon["tags"]["region"], "east");
+    let table = coder.run("provisioner list -O data-platform -c name,status,key,tags").await;
+    assert_eq!(table.code, Some(1), "there is no column of that name: {table:?}");
+    let table = coder.run("provisioner list -O data-platform --status idle --max-age 1h --show-offline").await;
+    assert!(table.ok().starts_with("CREATED AT") && table.stdout.contains("region:east"), "{table:?}");
+    assert!(coder.run("provisioner list -O data-platform --status busy").await.ok().trim().is_empty());
+
+    let tags = json!({"region": "east"});
+    let version = owner.import(&organization, Archive::echo(&json!({"import": {}})), "echo", tags).await;
+    let version = owner.imported(&text(&version, "id"), orgplane_tests::LONG).await;
+    let jobs = coder.json("provisioner jobs list -O data-platform --status succeeded --initiator me").await;
+    assert_eq!(
+        (&jobs[0]["id"], &jobs[0]["type"]),
+        (&version["job"]["id"], &json!("template_version_import")),
+        "{jobs}"
+    );
+    assert_eq!(jobs[0]["worker_name"], "one", "{jobs}");
+    let pending = owner
+        .import(&organization, Archive::echo(&json!({"import": {"readme": "2"}})), "echo", json!({"region": "west"}))
+        .await;
+    let job = text(&pending["job"], "id");
+    let table = coder.run("provisioner jobs list -O data-platform --limit 1 -c id,status,queue").await;
+    assert!(table.ok().contains(&job) && table.stdout.contains("pending"), "{table:?}");
+    let canceled = coder.run(&format!("provisioner jobs cancel {job} -O data-platform")).await;
+    assert!(canceled.ok().ends_with("Job canceled\n"), "{canceled:?}");
+    let path = format!("/api/v2/templateversions/{}", text(&pending, "id"));
+    assert_eq!(owner.get(&path).await.expect(200)["job"]["status"], "canceled");
+
+    let _ = owner.send(owner.request(Method::DELETE, &format!("{keys}/EAST"))).await.expect(204);
+    assert_eq!(owner.get(&keys).await.expect(200), json!([]));
+}
