@@ -45,11 +45,14 @@ pub(super) async fn take(tx: &Tx, job: &provisioner_job::Model, state: &StateRef
             format!("The provisioner daemon came back with a state (serial {}): it is the build's now.", state.serial);
         job_log::append_lost(tx, job.id, LogLevel::Warn, &text).await?;
     } else {
+        // The lineage is the one of the build's own state; without any this is the first to tell it.
         let sql = format!(
-            "UPDATE workspace_build SET salvaged_sha256 = $2, salvaged_serial = $3, updated_at = {} WHERE id = $1",
+            "UPDATE workspace_build SET salvaged_sha256 = $2, state_lineage = $3, salvaged_serial = $4, updated_at = {}
+             WHERE id = $1",
             tx.dialect().now()
         );
-        tx.execute(&sql, [own.id.into(), state.sha256.clone().into(), state.serial.into()]).await?;
+        let values = [own.id.into(), state.sha256.clone().into(), state.lineage.clone().into(), state.serial.into()];
+        tx.execute(&sql, values).await?;
         let text = format!(
             "The provisioner daemon came back with a state (serial {}) when a build after build {number} had started. It \
              isn't used; GET /api/v2/workspacebuilds/{}/state?salvaged=true gives it.",
