@@ -92,7 +92,10 @@ fn lost_job(hold: Hold, next_log_number: i64) -> pb::LostJob {
 
 fn hello(register: pb::Register) -> Result<Hello> {
     let pb::Register { instance_id, name, version, protocol_version, engines, capacity, held, organization } = register;
-    let hold = |held: pb::HeldJob| convert::hold(&held.job_id, &held.lease_id);
+    let hold = |held: pb::HeldJob| {
+        convert::known::<pb::JobPhase>("phase", held.phase)?;
+        convert::hold(&held.job_id, &held.lease_id)
+    };
     Ok(Hello {
         instance: instance_id,
         name,
@@ -187,7 +190,7 @@ impl Reader {
                 self.answer_loss(hold.clone(), dispatcher.check_own(self.session, &hold).map(|()| None))
             }
             Message::Rejected(rejected) => {
-                let reason = convert::rejection(rejected.reason());
+                let reason = convert::rejection(rejected.reason)?;
                 let hold = convert::hold(&rejected.job_id, &rejected.lease_id)?;
                 if let Err(error) = dispatcher.check_own(self.session, &hold) {
                     return self.answer_loss(hold, Err(error));
