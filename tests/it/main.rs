@@ -19,6 +19,7 @@ macro_rules! on_each_database {
 
 mod adoption;
 mod authorization;
+mod away;
 mod bad_input;
 mod big_output;
 mod builds;
