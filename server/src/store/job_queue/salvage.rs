@@ -2,13 +2,13 @@
 
 use sea_orm::FromQueryResult as _;
 
-use super::report::set_state;
 use crate::domain::error::ProtocolFault;
 use crate::domain::id::JobId;
 use crate::domain::job::{LogLevel, StateReference, Status, Succession};
 use crate::domain::{Error, Result};
 use crate::store::entity::{provisioner_job, workspace_build};
 use crate::store::error::from_db;
+use crate::store::workspace_build::set_state;
 use crate::store::{Access as _, Tx, job_log, job_upload, workspace};
 
 /// Takes a state of a job that was lost, whose row is held; the serial of the one that is stored then. Where no later build
