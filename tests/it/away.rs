@@ -138,6 +138,43 @@ async fn engines_of_other_users_are_taken_over() {
     }
 }
 
+/// In Terraform's place: notes which command runs as whom, and holds `init` for as long as it is told to.
+const GATED: &str = r#"#!/bin/sh
+: > "GATES/$1-$(id -u)"
+while [ "$1" = init ] && [ -e GATES/hold ]; do sleep 0.05; done
+exec terraform "$@"
+"#;
+
+/// A daemon that was started without engine users by mistake is started with them: what changed nothing begins anew.
+#[tokio::test]
+async fn nothing_more_runs_as_root_where_there_are_engine_users() {
+    if !terraform() || !present("root", nix::unistd::geteuid().is_root()) {
+        return;
+    }
+    let deployment = Deployment::start().await;
+    let (owner, organization, key) = deployment.furnished().await;
+    let (folder, gates) = (open_folder(0o755), open_folder(0o777));
+    let (at, program) = (|name: &str| gates.path().join(name), gates.path().join("terraform"));
+    std::fs::write(&program, GATED.replace("GATES", gates.path().to_str().unwrap())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(at("hold"), "").unwrap();
+    let mut flags = vec!["--terraform-path".to_owned(), program.to_str().unwrap().to_owned()];
+    let mut start = command(&deployment, folder.path(), &key, &flags);
+    let mut daemon = Daemon::run(folder, "one", &mut start);
+    let version = owner.import(&organization, Archive::terraform("hello"), "terraform", json!({})).await;
+    eventually("init as root", LONG, async || at("init-0").exists().then_some(())).await;
+    daemon.kill().await;
+    flags.extend(["--engine-user".to_owned(), "200100".to_owned()]);
+    let mut start = command(&deployment, daemon.folder(), &key, &flags);
+    daemon.start_again("one again", &mut start);
+    daemon.process().says("job of an earlier daemon adopted", SHORT).await;
+    eventually("init as another user", LONG, async || at("init-200100").exists().then_some(())).await;
+    std::fs::remove_file(at("hold")).unwrap();
+    let version = owner.imported(&text(&version, "id"), LONG).await;
+    assert_eq!(version["job"]["status"], "succeeded", "{version}");
+    assert!(at("plan-200100").exists() && !at("plan-0").exists(), "it went on as root");
+}
+
 #[tokio::test]
 async fn what_is_canceled_meanwhile_is_interrupted_by_the_next_daemon() {
     if !terraform() {
