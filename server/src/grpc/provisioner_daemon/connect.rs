@@ -268,7 +268,8 @@ impl Reader {
         }
     }
 
-    /// Does something about a job that the daemon was given. When it hasn't the job any more, it is told so.
+    /// Does something about a job that the daemon was given. When it hasn't the job any more, it is told so, and the stream
+    /// goes on: who was too slow has broken no rule, and may have other jobs.
     async fn under_lease(
         &self,
         hold: Hold,
