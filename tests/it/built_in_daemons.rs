@@ -95,7 +95,13 @@ async fn a_running_job_ends_before_the_server_does() {
     let version = owner.import(&organization, Archive::echo(&script), "echo", json!({})).await;
     let path = format!("/api/v2/templateversions/{}", text(&version, "id"));
     owner.in_status(&path, "running").await;
-    assert_eq!(deployment.stop().await.code(), Some(0));
+    deployment.process().signal(Signal::SIGTERM);
+    // Meanwhile it serves those who are here, and says that it takes nobody new.
+    let unready = async || (deployment.rest().get("/readyz").await.status == 503).then_some(());
+    eventually("the server to be unready", SHORT, unready).await;
+    let _ = deployment.rest().get("/healthz").await.expect(200);
+    assert_eq!(owner.get(&path).await.expect(200)["job"]["status"], "running");
+    assert_eq!(deployment.process().exit(SHORT).await.code(), Some(0));
     gone(&deployment).await;
     deployment.start_again().await;
     let version = owner.get(&path).await.expect(200);

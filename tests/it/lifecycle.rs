@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use orgplane_proto::provisioner::v1::GoAwayReason;
+use orgplane_proto::provisioner::v1::server_message::Message as Heard;
 use orgplane_tests::wait::SHORT;
 use orgplane_tests::world::text;
 use orgplane_tests::{Archive, Daemon, Databases, Deployment, LONG, Process, Session};
 use serde_json::json;
+use tonic::Code;
 
 on_each_database!(a_restart_keeps_everything);
 
@@ -62,12 +66,25 @@ async fn the_probes_answer() {
 }
 
 #[tokio::test]
-async fn open_streams_do_not_hold_up_the_end() {
+async fn open_streams_are_sent_away_and_do_not_hold_up_the_end() {
     let mut deployment = Deployment::start().await;
     let (_, _, key) = deployment.furnished().await;
-    let _session = Session::start(&deployment, &key, "one").await;
+    let mut session = Session::start(&deployment, &key, "one").await;
+    // Nor does one who doesn't listen.
+    let _deaf = Session::start(&deployment, &key, "two").await;
     let start = Instant::now();
-    assert_eq!(deployment.stop().await.code(), Some(0));
+    deployment.process().signal(Signal::SIGTERM);
+    let away = |message| match message {
+        Heard::GoAway(away) => Some(away),
+        _ => None,
+    };
+    let away = session.find("GoAway", away).await;
+    assert_eq!(away.reason(), GoAwayReason::Draining, "{away:?}");
+    assert!(away.retry_after.is_some(), "{away:?}");
+    let status = session.end().await;
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(status.message().contains("stopping"), "{status:?}");
+    assert_eq!(deployment.process().exit(SHORT).await.code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 

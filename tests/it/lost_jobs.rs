@@ -14,7 +14,11 @@ use orgplane_tests::{Archive, Builder, Databases, Deployment, LONG, Rest, Sessio
 use serde_json::{Value, json};
 use tonic::Code;
 
-on_each_database!(a_lost_job_is_released_and_salvaged, what_nobody_answers_ends);
+on_each_database!(
+    a_lost_job_is_released_and_salvaged,
+    a_first_state_that_comes_too_late_has_successors,
+    what_nobody_answers_ends
+);
 
 /// A workspace whose first build was permitted to change things.
 struct Story {
@@ -29,7 +33,15 @@ struct Story {
 }
 
 impl Story {
+    /// With a first state.
     async fn start(builder: Builder) -> Self {
+        let mut story = Self::permitted(builder).await;
+        let session = story.session.as_mut().unwrap();
+        checkpoint(session, &story.assign, "a", 1).await;
+        story
+    }
+
+    async fn permitted(builder: Builder) -> Self {
         let deployment = builder.unrecorded().start().await;
         let owner = deployment.rest().first_user().await;
         let organization = owner.organization("data-platform").await;
@@ -43,7 +55,6 @@ impl Story {
         assert_eq!(session.permit(&assign).await.verdict(), Verdict::Go);
         session.log(&assign, 1, &["one"]).await;
         session.acknowledged(1).await;
-        checkpoint(&mut session, &assign, "a", 1).await;
         Self { deployment, owner, ada, key, daemon, session: Some(session), assign, workspace }
     }
 
@@ -171,6 +182,28 @@ async fn a_lost_job_is_released_and_salvaged(database: Databases) {
     }
     assert_eq!((story.state("").await, story.state("?salvaged=true").await), (bytes(2), bytes(3)));
     assert_eq!(story.owner.get(&next_state).await.text(), bytes(2));
+}
+
+async fn a_first_state_that_comes_too_late_has_successors(database: Databases) {
+    let builder = Deployment::on(database).flag("--contact-lost-after", "1s").flag("--apply-lost-after", "10m");
+    let mut story = Story::permitted(builder).await;
+    drop(story.session.take());
+    eventually("the release", SHORT, async || {
+        (story.owner.post(&story.release(), json!({})).await.status == 200).then_some(())
+    })
+    .await;
+    let _ = story.build(&story.ada).await.expect(201);
+    let mut other = Session::start(&story.deployment, &story.key, "other").await;
+    other.take_job().await;
+    let (mut back, _) = story.comes_back().await;
+    // Twice, as when the first answer is lost.
+    for serial in [1, 1, 2] {
+        checkpoint(&mut back, &story.assign, "a", serial).await;
+        assert_eq!(story.state("?salvaged=true").await, bytes(serial));
+    }
+    hand_in(&back, &story.assign, "b", 3).await;
+    assert_eq!(back.end().await.code(), Code::InvalidArgument);
+    assert_eq!(story.state("?salvaged=true").await, bytes(2));
 }
 
 async fn what_nobody_answers_ends(database: Databases) {

@@ -20,6 +20,7 @@ macro_rules! on_each_database {
 mod about;
 mod adoption;
 mod authorization;
+mod away;
 mod bad_input;
 mod big_output;
 mod builds;

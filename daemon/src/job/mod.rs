@@ -1,6 +1,7 @@
 //! A job in the daemon's hands: what its engine, the session and the clock share.
 
 pub(crate) mod logs;
+mod mail;
 mod mask;
 pub(crate) mod phase;
 pub(crate) mod record;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use self::mail::Mail;
 use self::phase::{Cause, Effect, Event, InvalidTransition, Machine, Phase};
 use self::record::Record;
 use self::spool::Spool;
@@ -37,44 +39,12 @@ pub(crate) struct Stop {
     pub(crate) grace: Option<Duration>,
 }
 
-/// Something that the server is to hear, once per stream until it is answered.
-#[derive(Debug)]
-struct Letter<T> {
-    content: Option<T>,
-    sent: bool,
-}
-
-impl<T: Clone> Letter<T> {
-    const fn none() -> Self {
-        Self { content: None, sent: false }
-    }
-
-    fn put(&mut self, content: T) {
-        *self = Self { content: Some(content), sent: false };
-    }
-
-    fn unsent(&mut self) -> Option<T> {
-        if self.sent {
-            return None;
-        }
-        self.sent = self.content.is_some();
-        self.content.clone()
-    }
-}
-
 #[derive(Debug)]
 struct State {
     machine: Machine,
     /// When the permit came.
     permitted_at: Option<Instant>,
-    accepted: Letter<Accepted>,
-    rejected: Letter<Rejected>,
-    discovered: Letter<Discovered>,
-    apply_request: Letter<ApplyRequest>,
-    checkpoint: Letter<Checkpoint>,
-    result: Letter<JobResult>,
-    /// The server was asked for the permit, on this stream or an earlier one.
-    asked: bool,
+    mail: Mail,
     /// Its lease is gone: the stream takes state and logs only.
     salvage: bool,
     /// Since when they can be handed in, on this stream.
@@ -106,13 +76,7 @@ impl Job {
         let state = State {
             machine: Machine::new(),
             permitted_at: None,
-            accepted: Letter::none(),
-            rejected: Letter::none(),
-            discovered: Letter::none(),
-            apply_request: Letter::none(),
-            checkpoint: Letter::none(),
-            result: Letter::none(),
-            asked: false,
+            mail: Mail::new(),
             salvage: false,
             offered_at: None,
             ended_at: None,
@@ -136,14 +100,13 @@ impl Job {
     pub(crate) fn adopt(assign: Assign, dir: PathBuf, spool: Arc<Spool>, wake: Arc<Notify>) -> Self {
         let mut job = Self::new(assign, dir, spool, wake);
         let record = Record(&job.dir);
-        let (permitted, kept) = (record.is_permitted(), record.is_kept());
+        let (permitted_at, kept) = (record.permitted_at().map(instant), record.is_kept());
         let (stop, result) = (record.stop(), record.result());
         let asked = record.has_asked();
         job.assigned_at = record.assigned_at().map_or(job.assigned_at, instant);
         let state = job.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.machine = Machine::adopted(permitted);
-        state.permitted_at = permitted.then(Instant::now);
-        (state.asked, state.kept) = (asked, kept);
+        state.machine = Machine::adopted(permitted_at.is_some());
+        (state.permitted_at, state.mail.asked, state.kept) = (permitted_at, asked, kept);
         if let Some(stop) = stop {
             job.stop(stop);
         }
@@ -187,8 +150,8 @@ impl Job {
     pub(crate) fn accept(&self) {
         let (job_id, lease_id) = self.ids();
         self.tell(|s| {
-            if s.accepted.content.is_none() {
-                s.accepted.put(Accepted { job_id, lease_id });
+            if s.mail.accepted.content.is_none() {
+                s.mail.accepted.put(Accepted { job_id, lease_id });
             }
         });
     }
@@ -197,32 +160,32 @@ impl Job {
         let rejected = rejection(&self.assign, reason, detail);
         self.record().over();
         self.tell(|s| {
-            s.apply_request = Letter::none();
-            s.rejected.put(rejected);
+            s.mail.apply_request.drop();
+            s.mail.rejected.put(rejected);
         });
     }
 
     pub(crate) fn discovered(&self, mut discovered: Discovered) {
         (discovered.job_id, discovered.lease_id) = self.ids();
-        self.tell(|s| s.discovered.put(discovered));
+        self.tell(|s| s.mail.discovered.put(discovered));
     }
 
     pub(crate) fn ask_permit(&self, daily_cost: i32) -> Result<(), InvalidTransition> {
         let (job_id, lease_id) = self.ids();
         let effect = self.state().machine.on(Event::Ask)?;
         if effect == Effect::AskServer {
-            self.tell(|s| s.apply_request.put(ApplyRequest { job_id, lease_id, daily_cost }));
+            self.tell(|s| s.mail.apply_request.put(ApplyRequest { job_id, lease_id, daily_cost }));
         }
         Ok(())
     }
 
     /// Takes the question for the permit back; whether it could, because the server didn't hear of it.
     pub(crate) fn withdraw_request(&self) -> bool {
-        let mut state = self.state();
-        if !state.asked {
-            state.apply_request = Letter::none();
+        let mail = &mut self.state().mail;
+        if !mail.asked {
+            mail.apply_request.drop();
         }
-        !state.asked
+        !mail.asked
     }
 
     pub(crate) fn permit(&self) -> Result<(), InvalidTransition> {
@@ -241,7 +204,7 @@ impl Job {
 
     pub(crate) fn checkpoint(&self, reference: StateReference) {
         let (job_id, lease_id) = self.ids();
-        self.tell(|s| s.checkpoint.put(Checkpoint { job_id, lease_id, state: Some(reference) }));
+        self.tell(|s| s.mail.checkpoint.put(Checkpoint { job_id, lease_id, state: Some(reference) }));
     }
 
     /// The engine has ended and everything is numbered and uploaded.
@@ -251,10 +214,10 @@ impl Job {
         // A job that was stopped before its work began has an end as well.
         self.accept();
         self.tell(|s| {
-            s.apply_request = Letter::none();
+            s.mail.apply_request.drop();
             // The runner finishes once; a second time changes nothing.
             if s.machine.on(Event::Finish).is_ok() {
-                s.result.put(result);
+                s.mail.result.put(result);
             }
         });
     }
@@ -317,28 +280,7 @@ impl Job {
         if state.abandoned {
             return None;
         }
-        if state.salvage {
-            return state.checkpoint.unsent().map(Message::Checkpoint);
-        }
-        if let Some(accepted) = state.accepted.unsent() {
-            return Some(Message::Accepted(accepted));
-        }
-        if let Some(request) = state.apply_request.unsent() {
-            state.asked = true;
-            return Some(Message::ApplyRequest(request));
-        }
-        if let Some(discovered) = state.discovered.unsent() {
-            return Some(Message::Discovered(discovered));
-        }
-        if let Some(checkpoint) = state.checkpoint.unsent() {
-            return Some(Message::Checkpoint(checkpoint));
-        }
-        // Both end the job: the server takes no line after them.
-        if !all_acked {
-            return None;
-        }
-        let rejected = state.rejected.unsent().map(Message::Rejected);
-        rejected.or_else(|| state.result.unsent().map(Message::Result))
+        if state.salvage { state.mail.salvage() } else { state.mail.next(all_acked) }
     }
 
     pub(crate) fn held(&self) -> HeldJob {
@@ -355,29 +297,21 @@ impl Job {
     /// A new stream goes on with the job: what isn't answered is said again.
     pub(crate) fn resume(&self, next_log_number: i64, credit: u64) {
         self.spool.rewind(next_log_number, credit);
-        let no_verdict = self.verdict.borrow().is_none();
+        let judged = self.verdict.borrow().is_some();
         let mut state = self.state();
-        state.accepted.sent |= state.accepted.content.is_some();
-        state.discovered.sent = false;
-        state.apply_request.sent &= !no_verdict;
-        state.checkpoint.sent = false;
-        state.result.sent = false;
+        state.mail.again(judged);
         state.offered_at = Some(Instant::now());
     }
 
     pub(crate) fn acknowledged(&self, log_number: i64, state_serial: i64, credit: u64) {
         self.spool.ack(log_number, credit);
-        let mut state = self.state();
-        let stored = |c: &Checkpoint| c.state.as_ref().is_some_and(|s| s.serial <= state_serial);
-        if state.checkpoint.content.as_ref().is_some_and(stored) {
-            state.checkpoint = Letter::none();
-        }
+        self.state().mail.stored(state_serial);
     }
 
     /// The server may have given the permit, whether or not its verdict came: such a job can't be given back.
     pub(crate) fn may_be_permitted(&self) -> bool {
         let refused = self.verdict.borrow().as_ref().is_some_and(|verdict| verdict.verdict() != Verdict::Go);
-        self.state().asked && !refused
+        self.state().mail.asked && !refused
     }
 
     pub(crate) fn judge(&self, verdict: ApplyVerdict) {
@@ -387,7 +321,7 @@ impl Job {
     /// The job still takes one of the daemon's slots.
     pub(crate) fn is_running(&self) -> bool {
         let state = self.state();
-        state.machine.phase() != Phase::Finished && !(state.ended_at.is_some() && state.rejected.sent)
+        state.machine.phase() != Phase::Finished && !(state.ended_at.is_some() && state.mail.rejected.sent)
     }
 
     /// Nothing more is to be said: it was given back, or its lease is gone and what it left is handed in, as far as the
@@ -396,10 +330,10 @@ impl Job {
         let logs_stored = self.spool.all_acked();
         let state = self.state();
         let Some(ended_at) = state.ended_at else { return false };
-        let nothing_left = !state.machine.permitted() || (state.checkpoint.content.is_none() && logs_stored);
+        let nothing_left = !state.machine.permitted() || (state.mail.checkpoint.content.is_none() && logs_stored);
         let since = state.offered_at.map_or(ended_at, |offered_at| offered_at.max(ended_at));
         let salvaged = nothing_left || state.abandoned || since.elapsed() > SALVAGE_LIMIT;
-        state.rejected.sent || (state.salvage && salvaged)
+        state.mail.rejected.sent || (state.salvage && salvaged)
     }
 
     /// Its task has ended.
@@ -410,7 +344,7 @@ impl Job {
     /// Its directory may hold a state that the server doesn't have.
     pub(crate) fn holds_state(&self) -> bool {
         let state = self.state();
-        let unsaved = state.checkpoint.content.is_some() || state.abandoned;
+        let unsaved = state.mail.checkpoint.content.is_some() || state.abandoned;
         state.kept || (state.salvage && state.machine.permitted() && unsaved)
     }
 
@@ -435,4 +369,30 @@ pub(crate) fn instant(time: SystemTime) -> Instant {
 /// Gives an assignment back.
 pub(crate) fn rejection(assign: &Assign, reason: RejectReason, detail: String) -> Rejected {
     Rejected { job_id: assign.job_id.clone(), lease_id: assign.lease_id.clone(), reason: reason.into(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::record::LOGS;
+    use super::*;
+
+    #[test]
+    fn an_adopted_jobs_times_are_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = Record(dir.path());
+        record.assigned(&Assign::default()).unwrap();
+        record.permitted(&ApplyVerdict::default()).unwrap();
+        for (file, minutes) in [("assign", 30), ("permitted", 20)] {
+            let file = File::options().write(true).open(dir.path().join(file)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
+        }
+        let spool = Arc::new(Spool::create(&dir.path().join(LOGS), 1, 1000).unwrap());
+        let job = Job::adopt(Assign::default(), dir.path().to_owned(), spool, Arc::default());
+        assert!(job.machine().permitted());
+        assert_eq!(job.assigned_at.elapsed().as_secs() / 60, 30);
+        let permitted_at = job.permitted_at().unwrap();
+        assert_eq!(permitted_at.elapsed().as_secs() / 60, 20, "or its lease would be good for as long again");
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use orgplane_proto::provisioner::v1::{ApplyVerdict, Assign, Result as JobResult};
 use prost::Message as _;
@@ -45,6 +46,10 @@ impl Record<'_> {
         self.0.join(name).exists()
     }
 
+    fn written(self, name: &str) -> Option<SystemTime> {
+        std::fs::metadata(self.0.join(name)).and_then(|about| about.modified()).ok()
+    }
+
     /// For what the job can do without: nothing is lost unless the daemon dies.
     fn note(self, name: &str, bytes: &[u8]) {
         let path = self.0.join(name);
@@ -66,8 +71,8 @@ impl Record<'_> {
     }
 
     /// Since when the job is in the daemon's hands.
-    pub(crate) fn assigned_at(self) -> io::Result<std::time::SystemTime> {
-        std::fs::metadata(self.0.join(ASSIGN))?.modified()
+    pub(crate) fn assigned_at(self) -> Option<SystemTime> {
+        self.written(ASSIGN)
     }
 
     /// To be called before the server is asked.
@@ -86,6 +91,11 @@ impl Record<'_> {
 
     pub(crate) fn is_permitted(self) -> bool {
         self.has(PERMITTED)
+    }
+
+    /// When the permit came, if it did.
+    pub(crate) fn permitted_at(self) -> Option<SystemTime> {
+        self.written(PERMITTED)
     }
 
     /// The verdict that permitted it.

@@ -105,11 +105,12 @@ async fn left_running(context: &Context, failure: Failure) -> Failure {
     let (job, host) = (&context.job, &context.host);
     let grace = job.machine().grace(host.plan_grace, host.apply_grace);
     match exec::end_all(&job.dir.join(STEPS), grace).await {
-        Ok(false) => failure,
-        Ok(true) => match failure {
+        Ok(true) if job.machine().permitted() => match failure {
             Failure::Job { error, .. } | Failure::Infrastructure(error) | Failure::Lost(error) => Failure::Lost(error),
             Failure::Stopped => Failure::Lost("the job was stopped".to_owned()),
         },
+        // Nothing was changed, so nothing is lost.
+        Ok(_) => failure,
         Err(error) => Failure::Lost(format!("the engine of an earlier provisioner daemon can't be ended: {error}")),
     }
 }

@@ -11,6 +11,7 @@ use super::entity::{job_resource, job_timing};
 use super::error::from_db;
 use super::{Access, Tx};
 use crate::domain::id::{BuildId, JobId, WorkspaceId};
+use crate::domain::job::StateReference;
 use crate::domain::page::Page;
 use crate::domain::{Error, Result, Timestamp};
 
@@ -87,6 +88,20 @@ pub async fn list(
     }
     let query = query.order_by_desc(Column::BuildNumber).limit(page.limit()).offset(page.offset());
     query.all(&db.executor()).await.map_err(from_db)
+}
+
+/// Makes a state a build's.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn set_state(tx: &Tx, build: BuildId, state: &StateReference) -> Result<()> {
+    let sql = format!(
+        "UPDATE workspace_build SET state_sha256 = $2, state_lineage = $3, state_serial = $4, updated_at = {}
+         WHERE id = $1",
+        tx.dialect().now()
+    );
+    let values = [build.into(), state.sha256.clone().into(), state.lineage.clone().into(), state.serial.into()];
+    tx.execute(&sql, values).await.map(|_| ())
 }
 
 /// The resources of these jobs, in the order in which they were reported.

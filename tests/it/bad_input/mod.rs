@@ -13,6 +13,7 @@ mod json;
 mod logs;
 mod long_errors;
 mod numbers;
+mod refusals;
 mod streams;
 mod tokens;
 

@@ -35,6 +35,11 @@ fn at_most(limit: usize, field: &'static str, count: usize) -> Result<()> {
     if count > limit { Err(fault(field, &format!("must be at most {limit}"))) } else { Ok(()) }
 }
 
+/// A value of an enum. None is guessed for one that isn't known: daemons aren't newer than their server.
+pub(crate) fn known<E: TryFrom<i32>>(field: &'static str, value: i32) -> Result<E> {
+    E::try_from(value).map_err(|_| fault(field, &format!("has no value {value}")))
+}
+
 /// The job and lease that a message is about.
 pub(crate) fn hold(job: &str, lease: &str) -> Result<Hold> {
     let job = JobId::parse(job).ok_or_else(|| fault("job_id", "must be a UUID"))?;
@@ -63,18 +68,17 @@ pub(crate) fn logs(first_number: i64, entries: Vec<pb::LogEntry>, overflowed: bo
 }
 
 fn line(entry: pb::LogEntry) -> Result<LogLine> {
-    let (source, level) = (entry.source(), entry.level());
-    let pb::LogEntry { time, source: _, level: _, stage, output } = entry;
+    let pb::LogEntry { time, source, level, stage, output } = entry;
     if stage.chars().count() > 128 {
         return Err(fault("stage", "must be at most 128 characters"));
     }
     Ok(LogLine {
         time: time.map_or(Timestamp(0), |time| from_timestamp(&time)),
-        source: match source {
+        source: match known("source", source)? {
             pb::LogSource::Unspecified | pb::LogSource::ProvisionerDaemon => LogSource::Daemon,
             pb::LogSource::Provisioner => LogSource::Engine,
         },
-        level: match level {
+        level: match known("level", level)? {
             pb::LogLevel::Trace => LogLevel::Trace,
             pb::LogLevel::Debug => LogLevel::Debug,
             pb::LogLevel::Unspecified | pb::LogLevel::Info => LogLevel::Info,
@@ -96,12 +100,12 @@ fn bounded(field: &'static str, text: String) -> Result<String> {
 }
 
 /// Why a job was given back.
-pub(crate) fn rejection(reason: pb::RejectReason) -> Rejection {
-    match reason {
+pub(crate) fn rejection(reason: i32) -> Result<Rejection> {
+    Ok(match known("reason", reason)? {
         pb::RejectReason::Full => Rejection::Full,
         pb::RejectReason::Draining => Rejection::Draining,
         pb::RejectReason::Unspecified | pb::RejectReason::Infrastructure => Rejection::Infrastructure,
-    }
+    })
 }
 
 /// What an import learned.
@@ -137,12 +141,11 @@ pub(crate) fn state(state: pb::StateReference) -> Result<StateReference> {
 /// A result. Its modules are shown nowhere, so they aren't kept.
 pub(crate) fn report(result: pb::Result) -> Result<Report> {
     at_most(limits::RESULT_ITEMS, "resources and their metadata", result.items())?;
-    let (outcome, error_code) = (result.outcome(), result.error_code());
-    let pb::Result { error, last_log_number, state: newest, payload, timings, .. } = result;
+    let pb::Result { outcome, error, error_code, last_log_number, state: newest, payload, timings, .. } = result;
     if last_log_number < 0 {
         return Err(fault("last_log_number", "must not be negative"));
     }
-    let outcome = match outcome {
+    let outcome = match known("outcome", outcome)? {
         pb::Outcome::Unspecified => return Err(fault("outcome", "must be set")),
         pb::Outcome::Succeeded => Outcome::Succeeded,
         pb::Outcome::Failed => Outcome::Failed,
@@ -170,7 +173,7 @@ pub(crate) fn report(result: pb::Result) -> Result<Report> {
     Ok(Report {
         outcome,
         error: bounded("error", error)?,
-        error_code: match error_code {
+        error_code: match known("error_code", error_code)? {
             pb::JobErrorCode::Unspecified => ErrorCode::None,
             pb::JobErrorCode::RequiredTemplateVariables => ErrorCode::RequiredTemplateVariables,
             pb::JobErrorCode::InsufficientQuota => ErrorCode::InsufficientQuota,

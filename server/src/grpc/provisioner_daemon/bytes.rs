@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt as _, stream};
 use orgplane_proto::provisioner::v1::upload_request::Message;
 use orgplane_proto::provisioner::v1::{
-    DownloadRequest, DownloadResponse, Reference, UploadHeader, UploadRequest, UploadResponse,
+    DownloadRequest, DownloadResponse, Reference, UploadHeader, UploadKind, UploadRequest, UploadResponse,
 };
 use tonic::{Status, Streaming};
 
@@ -56,7 +56,8 @@ pub(super) async fn upload(
     let fault = |field, rule: &str| Error::Protocol(ProtocolFault::Field { field, rule: rule.to_owned() });
     let first = pieces.message().await?.and_then(|request| request.message);
     let Some(Message::Header(header)) = first else { return Err(status::of(fault("header", "must come first"))) };
-    let UploadHeader { job_id, lease_id, kind: _, reference } = header;
+    let UploadHeader { job_id, lease_id, kind, reference } = header;
+    convert::known::<UploadKind>("kind", kind).map_err(status::of)?;
     let hold = convert::hold(&job_id, &lease_id).map_err(status::of)?;
     let expected = convert::reference(reference).map_err(status::of)?;
     // A stream that breaks ends the call with the transport's own status, which the service never sees.

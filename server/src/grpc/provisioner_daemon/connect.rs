@@ -92,7 +92,10 @@ fn lost_job(hold: Hold, next_log_number: i64) -> pb::LostJob {
 
 fn hello(register: pb::Register) -> Result<Hello> {
     let pb::Register { instance_id, name, version, protocol_version, engines, capacity, held, organization } = register;
-    let hold = |held: pb::HeldJob| convert::hold(&held.job_id, &held.lease_id);
+    let hold = |held: pb::HeldJob| {
+        convert::known::<pb::JobPhase>("phase", held.phase)?;
+        convert::hold(&held.job_id, &held.lease_id)
+    };
     Ok(Hello {
         instance: instance_id,
         name,
@@ -187,7 +190,7 @@ impl Reader {
                 self.answer_loss(hold.clone(), dispatcher.check_own(self.session, &hold).map(|()| None))
             }
             Message::Rejected(rejected) => {
-                let reason = convert::rejection(rejected.reason());
+                let reason = convert::rejection(rejected.reason)?;
                 let hold = convert::hold(&rejected.job_id, &rejected.lease_id)?;
                 if let Err(error) = dispatcher.check_own(self.session, &hold) {
                     return self.answer_loss(hold, Err(error));
@@ -265,7 +268,8 @@ impl Reader {
         }
     }
 
-    /// Does something about a job that the daemon was given. When it hasn't the job any more, it is told so.
+    /// Does something about a job that the daemon was given. When it hasn't the job any more, it is told so, and the stream
+    /// goes on: who was too slow has broken no rule, and may have other jobs.
     async fn under_lease(
         &self,
         hold: Hold,

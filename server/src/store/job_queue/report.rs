@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::{held, locked, locked_held, salvage};
 use crate::domain::error::ProtocolFault;
-use crate::domain::id::{BuildId, ResourceId};
+use crate::domain::id::ResourceId;
 use crate::domain::job::{Discovery, Hold, Input, Report, Resource, StateReference, Status, Succession, Timing};
 use crate::domain::workspace::Transition;
 use crate::domain::{Error, Result};
@@ -15,6 +15,7 @@ use crate::store::entity::{
     job_resource, job_timing, provisioner_job, template_version, template_version_variable, workspace_build,
 };
 use crate::store::error::from_db;
+use crate::store::workspace_build::set_state;
 use crate::store::{Access as _, Tx, job_upload, now};
 
 /// Rows in one insert.
@@ -60,17 +61,6 @@ pub(super) async fn take_state(
     }
     set_state(tx, build.id, state).await?;
     Ok(state.serial)
-}
-
-/// Makes a state a build's.
-pub(super) async fn set_state(tx: &Tx, build: BuildId, state: &StateReference) -> Result<()> {
-    let sql = format!(
-        "UPDATE workspace_build SET state_sha256 = $2, state_lineage = $3, state_serial = $4, updated_at = {}
-         WHERE id = $1",
-        tx.dialect().now()
-    );
-    let values = [build.into(), state.sha256.clone().into(), state.lineage.clone().into(), state.serial.into()];
-    tx.execute(&sql, values).await.map(|_| ())
 }
 
 /// Stores what an import learned; anything else has nothing to discover.

@@ -2,13 +2,13 @@
 
 use sea_orm::FromQueryResult as _;
 
-use super::report::set_state;
 use crate::domain::error::ProtocolFault;
 use crate::domain::id::JobId;
 use crate::domain::job::{LogLevel, StateReference, Status, Succession};
 use crate::domain::{Error, Result};
 use crate::store::entity::{provisioner_job, workspace_build};
 use crate::store::error::from_db;
+use crate::store::workspace_build::set_state;
 use crate::store::{Access as _, Tx, job_log, job_upload, workspace};
 
 /// Takes a state of a job that was lost, whose row is held; the serial of the one that is stored then. Where no later build
@@ -45,11 +45,14 @@ pub(super) async fn take(tx: &Tx, job: &provisioner_job::Model, state: &StateRef
             format!("The provisioner daemon came back with a state (serial {}): it is the build's now.", state.serial);
         job_log::append_lost(tx, job.id, LogLevel::Warn, &text).await?;
     } else {
+        // The lineage is the one of the build's own state; without any this is the first to tell it.
         let sql = format!(
-            "UPDATE workspace_build SET salvaged_sha256 = $2, salvaged_serial = $3, updated_at = {} WHERE id = $1",
+            "UPDATE workspace_build SET salvaged_sha256 = $2, state_lineage = $3, salvaged_serial = $4, updated_at = {}
+             WHERE id = $1",
             tx.dialect().now()
         );
-        tx.execute(&sql, [own.id.into(), state.sha256.clone().into(), state.serial.into()]).await?;
+        let values = [own.id.into(), state.sha256.clone().into(), state.lineage.clone().into(), state.serial.into()];
+        tx.execute(&sql, values).await?;
         let text = format!(
             "The provisioner daemon came back with a state (serial {}) when a build after build {number} had started. It \
              isn't used; GET /api/v2/workspacebuilds/{}/state?salvaged=true gives it.",
