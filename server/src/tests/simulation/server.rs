@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use turmoil::net::tcp::OwnedWriteHalf;
@@ -42,13 +43,19 @@ impl Assemble for Everything {
 pub(super) async fn serve(world: Arc<World>) -> turmoil::Result {
     let dispatcher = Arc::new(Dispatcher::new(world.queue.clone(), &world.options));
     let (giving, all) = (dispatcher.clone(), Everything(world.clone()));
-    tokio::spawn(async move { giving.run(&all, CancellationToken::new()).await });
-    tokio::spawn(renew(world.clone(), dispatcher.clone()));
-    tokio::spawn(reap(world.clone(), dispatcher.clone()));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { giving.run(&all, CancellationToken::new()).await });
+    tasks.spawn(renew(world.clone(), dispatcher.clone()));
+    tasks.spawn(reap(world.clone(), dispatcher.clone()));
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     loop {
-        let (stream, _) = listener.accept().await?;
-        tokio::spawn(session(world.clone(), dispatcher.clone(), stream));
+        tokio::select! {
+            accepted = listener.accept() => {
+                tasks.spawn(session(world.clone(), dispatcher.clone(), accepted?.0));
+            }
+            // What panics in a task fails the run.
+            Some(ended) = tasks.join_next() => ended?,
+        }
     }
 }
 
