@@ -17,7 +17,6 @@ macro_rules! on_each_database {
     };
 }
 
-mod adoption;
 mod authorization;
 mod bad_input;
 mod big_output;
@@ -36,6 +35,7 @@ mod engine;
 mod faults;
 mod files;
 mod follow;
+mod kills;
 mod layering;
 mod lifecycle;
 mod lost_jobs;
