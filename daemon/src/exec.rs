@@ -40,19 +40,21 @@ pub(crate) enum ExecError {
 }
 
 /// Runs the step in `dir`, sends on each record as it is printed, and interrupts the engine when told to stop. Returns
-/// once the engine has ended, save that a shim which died can't say so. A step that an earlier daemon began isn't run
-/// again: its records are sent on from the first, and its end is waited for.
+/// once the engine has ended; where its shim died, it is killed. A step that an earlier daemon began isn't run
+/// again: its records are sent on from the first, and its end is waited for. What is locked for the engine stays so until
+/// its shim has ended, also when the daemon dies.
 pub(crate) async fn run(
     shim_command: &ShimCommand,
     dir: &Path,
     step: &Step,
+    locked: Option<std::fs::File>,
     mut stops: watch::Receiver<Option<Stop>>,
     grace: Duration,
     records: mpsc::Sender<Record>,
 ) -> Result<Exit, ExecError> {
     let mut shim = match Shim::adopt(dir).map_err(ExecError::Lost)? {
         Some(running) => running,
-        None => Shim::start(shim_command, dir, step).map_err(ExecError::Start)?,
+        None => Shim::start(shim_command, dir, step, locked).map_err(ExecError::Start)?,
     };
     let control = File::options().read(true).write(true).open(dir.join(shim::CONTROL)).await;
     let mut control = control.map_err(ExecError::Start)?;
@@ -89,6 +91,7 @@ pub(crate) async fn run(
         }
     }
     shim.ended().await.map_err(ExecError::Lost)?;
+    end_remnants(dir).await.map_err(ExecError::Lost)?;
     if broken.is_none() {
         broken = tail.forward(dir, &records).await.err();
     }
@@ -106,14 +109,27 @@ pub(crate) async fn end_all(steps: &Path, grace: Duration) -> io::Result<bool> {
     let mut entries = tokio::fs::read_dir(steps).await?;
     while let Some(entry) = entries.next_entry().await? {
         let dir = entry.path();
-        let Some(mut shim @ Shim::Adopted(Some(_))) = Shim::adopt(&dir)? else { continue };
+        let Some(mut shim @ Shim::Adopted(Some(_))) = Shim::adopt(&dir)? else {
+            end_remnants(&dir).await?;
+            continue;
+        };
         found = true;
         let mut control = File::options().read(true).write(true).open(dir.join(shim::CONTROL)).await?;
         control.write_all(format!("interrupt {}\n", grace.as_millis()).as_bytes()).await?;
         control.flush().await?;
         while shim.rung().await {}
+        end_remnants(&dir).await?;
     }
     Ok(found)
+}
+
+/// Ends what a shim that is dead left running, if it died before its engine.
+async fn end_remnants(dir: &Path) -> io::Result<()> {
+    if shim::has_ended(dir) {
+        return Ok(());
+    }
+    let dir = dir.to_owned();
+    tokio::task::spawn_blocking(move || shim::kill_remnants(&dir)).await.map_err(io::Error::other)?
 }
 
 /// The shim, as far as it can be heard.
@@ -126,14 +142,15 @@ enum Shim {
 }
 
 impl Shim {
-    fn start(command: &ShimCommand, dir: &Path, step: &Step) -> io::Result<Self> {
+    fn start(command: &ShimCommand, dir: &Path, step: &Step, locked: Option<std::fs::File>) -> io::Result<Self> {
         prepare(dir, step)?;
         let mut child = Command::new(&command.program)
             .args(&command.args)
             .arg(dir)
             .env_clear()
             .current_dir(dir)
-            .stdin(Stdio::null())
+            // It reads nothing; a lock lasts as long as anybody has the file open.
+            .stdin(locked.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;

@@ -18,7 +18,6 @@ macro_rules! on_each_database {
 }
 
 mod about;
-mod adoption;
 mod authorization;
 mod away;
 mod bad_input;
@@ -40,6 +39,7 @@ mod engine;
 mod faults;
 mod files;
 mod follow;
+mod kills;
 mod layering;
 mod lifecycle;
 mod lost_jobs;

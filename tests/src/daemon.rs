@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::binary::command;
@@ -58,6 +59,38 @@ impl Daemon {
         self.process = Process::start(name, command);
     }
 
+    /// The directory of its newest job, if it has one.
+    ///
+    /// # Panics
+    /// Where files have no time of creation.
+    #[must_use]
+    pub fn job(&self) -> Option<PathBuf> {
+        let jobs = std::fs::read_dir(self.jobs()).ok()?;
+        let assigned = jobs.flatten().filter(|job| job.path().join("assign").exists());
+        let newest = assigned.max_by_key(|job| job.metadata().and_then(|about| about.created()).expect("a time"));
+        newest.map(|job| job.path())
+    }
+
+    /// The processes that work for its jobs, itself aside, as they stand below one another: a shim, its engine, and so on.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn workers(&self) -> Vec<Pid> {
+        let jobs = self.jobs();
+        let within = |pid: &i32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&jobs));
+        let entries = std::fs::read_dir("/proc").expect("the processes").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let mut pids: Vec<_> = pids.filter(within).map(Pid::from_raw).collect();
+        // One that is started later has a greater number, until numbers come round.
+        pids.sort_by_key(|pid| (started(*pid), *pid));
+        pids
+    }
+
+    fn jobs(&self) -> PathBuf {
+        self.folder().join("work/jobs")
+    }
+
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -68,6 +101,13 @@ impl Daemon {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// When a process was started, in the kernel's ticks.
+fn started(pid: Pid) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    after_name.split(' ').nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or_default()
 }
 
 /// The command of a daemon whose files stand in `folder`.

@@ -43,12 +43,19 @@ impl Database {
         Self { url: format!("sqlite://{}", folder.join("orgplane.db").display()), server_url: None, drop: None }
     }
 
-    /// A new database of the PostgreSQL server; dropped with the fixture.
+    /// A new database of the PostgreSQL server that tests share; dropped with the fixture.
     ///
     /// # Panics
     /// When the server can't be reached.
     pub async fn postgres() -> Self {
-        let admin = std::env::var("ORGPLANE_TEST_POSTGRES_URL").expect("a PostgreSQL server");
+        Self::postgres_of(std::env::var("ORGPLANE_TEST_POSTGRES_URL").expect("a PostgreSQL server")).await
+    }
+
+    /// The same of the server with an administrator's URL.
+    ///
+    /// # Panics
+    /// When the server can't be reached.
+    pub async fn postgres_of(admin: String) -> Self {
         let name = format!("orgplane_test_{}", Uuid::new_v4().simple());
         let connection = connect(&admin).await;
         connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("create database");
@@ -91,11 +98,22 @@ impl Database {
         let mut rows = BTreeMap::new();
         for row in query(&connection, tables, []).await {
             let table: String = row.try_get_by_index(0).expect("a name");
-            let count = query(&connection, &format!("SELECT count(*) FROM {table}"), []).await;
-            rows.insert(table, count[0].try_get_by_index(0).expect("a number"));
+            let count = number(&connection, &format!("SELECT count(*) FROM {table}")).await;
+            rows.insert(table, count);
         }
         connection.close().await.expect("close");
         rows
+    }
+
+    /// The number that a query gives.
+    ///
+    /// # Panics
+    /// When it gives none.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let connection = connect(&self.url).await;
+        let number = number(&connection, sql).await;
+        connection.close().await.expect("close");
+        number
     }
 
     /// Makes a member an administrator of the organization: nothing of the API does that yet.
@@ -155,6 +173,10 @@ async fn query<const N: usize>(
 ) -> Vec<sea_orm::QueryResult> {
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
     connection.query_all_raw(statement).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+async fn number(connection: &DatabaseConnection, sql: &str) -> i64 {
+    query(connection, sql, []).await[0].try_get_by_index(0).expect("a number")
 }
 
 async fn connect(url: &str) -> DatabaseConnection {

@@ -9,6 +9,7 @@ use crate::binary::command;
 use crate::database::{Database, Databases};
 use crate::gateway::Gateway;
 use crate::grpc::Api;
+use crate::postgres::Postgres;
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::rest::Rest;
@@ -24,6 +25,7 @@ pub const OWNER: (&str, &str) = ("owner@example.com", "owner");
 #[derive(Debug)]
 pub struct Builder {
     database: Databases,
+    server: Option<String>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     records: bool,
@@ -56,6 +58,13 @@ impl Builder {
         self
     }
 
+    /// Puts its database on a PostgreSQL server of the test's own.
+    #[must_use]
+    pub fn served_by(mut self, server: &Postgres) -> Self {
+        self.server = Some(server.url());
+        self
+    }
+
     /// Puts a link that can be broken before its database, which must be PostgreSQL's.
     #[must_use]
     pub fn linked(mut self) -> Self {
@@ -66,9 +75,10 @@ impl Builder {
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Deployment {
         let folder = tempfile::Builder::new().prefix("orgplane-test-").tempdir().expect("a temporary folder");
-        let mut database = match self.database {
-            Databases::Sqlite => Database::sqlite(folder.path()),
-            Databases::Postgres => Database::postgres().await,
+        let mut database = match (self.database, self.server) {
+            (Databases::Sqlite, _) => Database::sqlite(folder.path()),
+            (Databases::Postgres, None) => Database::postgres().await,
+            (Databases::Postgres, Some(server)) => Database::postgres_of(server).await,
         };
         let link = if self.linked { Some(database.link().await) } else { None };
         let Self { flags, environment, records, .. } = self;
@@ -107,7 +117,14 @@ impl Deployment {
     /// The same to be adjusted.
     #[must_use]
     pub fn on(database: Databases) -> Builder {
-        let builder = Builder { database, flags: Vec::new(), environment: Vec::new(), records: true, linked: false };
+        let builder = Builder {
+            database,
+            server: None,
+            flags: Vec::new(),
+            environment: Vec::new(),
+            records: true,
+            linked: false,
+        };
         builder
             .flag("--provisioner-daemons", "0")
             .flag("--trusted-proxies", "127.0.0.1")
@@ -155,12 +172,21 @@ impl Deployment {
         self.folder.path()
     }
 
+    /// Kills it.
+    ///
+    /// # Panics
+    /// When it doesn't die.
+    pub async fn kill(&mut self) {
+        self.process.signal(nix::sys::signal::Signal::SIGKILL);
+        self.process.exit(crate::wait::SHORT).await;
+    }
+
     /// Ends it as an operator would.
     pub async fn stop(&mut self) -> ExitStatus {
         self.process.stop().await
     }
 
-    /// Starts it again on the same address, after [`Self::stop`] or a kill.
+    /// Starts it again on the same address, after [`Self::stop`] or [`Self::kill`].
     pub async fn start_again(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
         let mut command = server_command(&self.database, self.folder.path(), &address, &self.flags);

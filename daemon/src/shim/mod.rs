@@ -17,6 +17,7 @@
 
 mod process;
 pub(crate) mod record;
+mod remnants;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::remnants::kill_remnants;
 use crate::files::{private_file, write_private};
 use crate::foreign;
 
@@ -114,6 +116,11 @@ pub(crate) fn first_step(steps: &Path) -> Option<Step> {
 /// What a shim keeps locked as long as it lives. Who has the lock keeps any later one from running.
 pub(crate) fn life(dir: &Path) -> std::io::Result<fs::File> {
     private_file(&dir.join(ALIVE))
+}
+
+/// Whether it is written down how the engine ended.
+pub(crate) fn has_ended(dir: &Path) -> bool {
+    dir.join(EXIT).exists()
 }
 
 /// Whether a shim still runs in the directory.

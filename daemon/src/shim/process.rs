@@ -18,6 +18,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use super::record::{self, Stream, Writer};
+use super::remnants::MARK;
 use super::{CONTROL, Exit, RECORDS, STDOUT, Step};
 use crate::files::private_file;
 
@@ -67,6 +68,7 @@ pub(super) fn run(dir: &Path, step: &Step) -> io::Result<Exit> {
         .current_dir(&step.cwd)
         .env_clear()
         .envs(&step.env)
+        .env(MARK, dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

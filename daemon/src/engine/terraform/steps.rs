@@ -57,7 +57,7 @@ impl<'a> Terraform<'a> {
         Self { context, binary, work: at(WORK), template, number: AtomicU32::new(1) }
     }
 
-    /// Installs providers and modules. One daemon at a time uses the shared cache of plugins.
+    /// Installs providers and modules. One engine at a time uses the shared cache of plugins, also one whose daemon died.
     pub(crate) async fn init(&self, env: &BTreeMap<String, String>) -> Result<(), Failure> {
         self.context.stage("Initializing Terraform Directory").await;
         let (cache, lock) = if self.has_begun("init") { (self.cache(), None) } else { self.lock_cache().await? };
@@ -67,7 +67,9 @@ impl<'a> Terraform<'a> {
         if self.binary.has_json_init() {
             args.push("-json");
         }
-        let ended = self.run("init", &args, &env, false).await?;
+        let locked = lock.as_ref().map(std::fs::File::try_clone).transpose();
+        let locked = locked.map_err(|e| Failure::job(format!("the plugin cache {}: {e}", cache.display())))?;
+        let ended = self.run_until("init", &args, &env, false, locked, self.context.job.stops()).await?;
         let work = self.work.clone();
         if let Some(lock) = lock {
             let tidied = tokio::task::spawn_blocking(move || plugins::tidy(&cache, &work)).await;
@@ -156,7 +158,7 @@ impl<'a> Terraform<'a> {
         stops: watch::Receiver<Option<Stop>>,
     ) -> Result<Show, Failure> {
         let args: Vec<&str> = ["show", "-json", "-no-color"].into_iter().chain(plan).collect();
-        let ended = self.run_until("graph", &args, env, true, stops).await?;
+        let ended = self.run_until("graph", &args, env, true, None, stops).await?;
         self.expect_success("show", &ended)?;
         let path = ended.dir.join(shim::STDOUT);
         if ended.exit.truncated {
@@ -213,7 +215,7 @@ impl<'a> Terraform<'a> {
         env: &BTreeMap<String, String>,
         capture: bool,
     ) -> Result<Ended, Failure> {
-        self.run_until(stage, args, env, capture, self.context.job.stops()).await
+        self.run_until(stage, args, env, capture, None, self.context.job.stops()).await
     }
 
     async fn run_until(
@@ -222,6 +224,7 @@ impl<'a> Terraform<'a> {
         args: &[&str],
         env: &BTreeMap<String, String>,
         capture: bool,
+        locked: Option<std::fs::File>,
         stops: watch::Receiver<Option<Stop>>,
     ) -> Result<Ended, Failure> {
         let context = self.context;
@@ -253,7 +256,7 @@ impl<'a> Terraform<'a> {
         let grace = context.job.machine().grace(context.host.plan_grace, context.host.apply_grace);
         let mut output = Output::new(stage);
         let (sender, mut records) = mpsc::channel(RECORDS);
-        let running = exec::run(&context.host.shim, &dir, &step, stops, grace, sender);
+        let running = exec::run(&context.host.shim, &dir, &step, locked, stops, grace, sender);
         let reading = async {
             while let Some(record) = records.recv().await {
                 for (level, line) in output.read(&record) {
