@@ -307,6 +307,14 @@ impl Dispatcher {
         // A renewal that finds the lease ended in the meantime mustn't take that for a loss.
         self.registry.with(id, |session| session.ending(hold, true));
         match self.queue.finish(organization, hold, report).await {
+            // It may be said again before the daemon hears that the job is lost.
+            Ok(Finished::Lost) => {
+                self.registry.with(id, |session| {
+                    session.ending(hold, false);
+                    session.lose(hold);
+                });
+                Ok(Finished::Lost)
+            }
             Ok(finished) => {
                 self.registry.forget(id.daemon, hold);
                 self.wake();

@@ -133,6 +133,22 @@ async fn nobody_gets_more_than_it_has_room_for() {
 }
 
 #[tokio::test]
+async fn a_result_that_comes_too_late_may_come_again() {
+    let bench = Bench::new();
+    let mut worker = bench.worker(bench.organization, "", 1);
+    bench.job("");
+    bench.pass().await;
+    let hold = worker.assigned().remove(0);
+    // Behind the session's back, as another server does it when the daemon went there in between.
+    assert!(bench.queue.give_back(&hold, Rejection::Full).await.unwrap());
+    for _ in 0..2 {
+        let own = bench.dispatcher.check_own(worker.session, &hold);
+        assert!(matches!(own, Ok(()) | Err(Error::LeaseLost(_))), "{own:?}");
+        bench.finish(&worker, &hold).await;
+    }
+}
+
+#[tokio::test]
 async fn the_daemon_with_the_fewest_extra_tags_gets_it() {
     let bench = Bench::new();
     let mut wide = bench.worker(bench.organization, "abc", 9);
