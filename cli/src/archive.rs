@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::error::Usage;
-use crate::output::printable_line;
+use crate::printable::printable_line;
 
 /// What a server takes at most, in bytes.
 const MOST: u64 = 100 * 1024 * 1024;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::output::printable;
+use crate::printable::printable;
 
 /// A command line or setting that can't be used; exits with 2 as clap's own errors do.
 #[derive(Debug)]

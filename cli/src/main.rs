@@ -17,6 +17,7 @@ mod listener;
 mod logging;
 mod monitor;
 mod output;
+mod printable;
 mod session;
 mod signals;
 mod taking;

@@ -10,6 +10,7 @@ use prost_types::Timestamp;
 use serde::Serialize;
 
 use crate::error::ReaderGone;
+use crate::printable::printable_line;
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,20 +83,6 @@ pub(crate) fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -
         column.set_padding((0, 2));
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// The same in one line.
-pub(crate) fn printable_line(text: &str) -> String {
-    printable(text).replace(['\n', '\t'], " ")
-}
-
-/// Text without control characters other than line feeds and tabs, and without overrides of the direction of writing: what a server or a template prints must not steer the
-/// terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// A time to the second.

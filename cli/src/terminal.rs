@@ -7,7 +7,7 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::args::Yes;
 use crate::error::Usage;
-use crate::output::printable;
+use crate::printable::printable;
 
 /// Whether somebody can answer.
 pub(crate) fn is_interactive() -> bool {

@@ -7,22 +7,17 @@ use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower::Service;
 
 use crate::error::{Fault, causes};
+use crate::io::Io;
 use crate::peer::{LastFault, Peer};
 use crate::proxy::{Proxies, tunnel};
 use crate::trust::{self, Tls, Trust};
 use crate::{Setting, address};
-
-/// Any connection, whatever it is made of.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 type Connecting = std::pin::Pin<Box<dyn Future<Output = Result<TokioIo<Peer>, Fault>> + Send>>;
 

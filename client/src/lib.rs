@@ -15,6 +15,7 @@ pub mod address;
 mod connect;
 mod error;
 mod headers;
+mod io;
 mod peer;
 mod proxy;
 mod transport;

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::connect::Io;
 use crate::error::Fault;
+use crate::io::Io;
 use crate::trust;
 
 /// Bytes of a foreign answer's first line that are repeated.

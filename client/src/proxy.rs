@@ -8,8 +8,8 @@ use hyper::upgrade::Upgraded;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 
-use crate::connect::Io;
 use crate::error::Fault;
+use crate::io::Io;
 use crate::{Setting, address};
 
 /// Pairs of names that mean the same; the first that is set counts.

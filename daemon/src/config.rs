@@ -6,9 +6,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use orgplane_client::Remote;
 use zeroize::Zeroizing;
 
 use crate::{Error, Vitals};
+
+pub(crate) const USER_AGENT: &str = concat!("orgplane-daemon/", env!("CARGO_PKG_VERSION"));
 
 /// The server registers no daemon with more slots.
 pub const MAX_CAPACITY: u32 = 1000;
@@ -237,7 +240,7 @@ impl Config {
 
     /// Checks every rule; [`crate::run`] does it too.
     pub fn validate(&self) -> Result<(), Error> {
-        crate::session::check_server(&self.server)?;
+        Remote::new(&self.server, USER_AGENT, |endpoint| endpoint)?;
         if self.key.expose().is_empty() {
             return Err(rule("key", "must not be empty; create one with `orgplane provisioner keys create`"));
         }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::files::{create_own, create_private, let_through, make_empty, private_file, write_private};
 use crate::job::instant;
 use crate::job::record::Record;
-use crate::job::runner::Terms;
+use crate::job::terms::Terms;
 use crate::{Error, foreign, shim};
 
 /// In a job's directory: the template as it came.

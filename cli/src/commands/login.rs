@@ -65,7 +65,7 @@ async fn page(client: &Client, url: &str) -> String {
     let told = client.deployment().get_build_info(GetBuildInfoRequest {}).await;
     let told = told.map(|info| info.into_inner().dashboard_url).unwrap_or_default();
     let base = if told.is_empty() { url } else { told.trim_end_matches('/') };
-    output::printable_line(&format!("{base}/cli-auth"))
+    crate::printable::printable_line(&format!("{base}/cli-auth"))
 }
 
 async fn with_password(client: &Client, email: String, password: String) -> Result<String> {

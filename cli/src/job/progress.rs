@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::{Standing, has_ended};
 use crate::environment;
-use crate::output::{self, printable_line};
+use crate::output;
+use crate::printable::printable_line;
 
 const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 /// Lines of a stage that are kept to be shown when it fails.

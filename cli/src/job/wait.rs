@@ -12,7 +12,7 @@ use super::{Event, Job, follow};
 use crate::client::Client;
 use crate::error::{Interrupted, render};
 use crate::interrupt::{self, Leaves};
-use crate::output::printable_line;
+use crate::printable::printable_line;
 
 /// How often the spinner moves.
 const FRAME: Duration = Duration::from_millis(100);

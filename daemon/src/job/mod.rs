@@ -7,6 +7,7 @@ pub(crate) mod phase;
 pub(crate) mod record;
 pub(crate) mod runner;
 pub(crate) mod spool;
+pub(crate) mod terms;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::logs::Log;
 use super::phase::Cause;
+use super::terms::Terms;
 use super::{Job, Stop};
 use crate::engine::{self, Context, Failure, Host};
 use crate::exec;
@@ -24,19 +25,6 @@ const MAX_ERROR: usize = 16 * 1024;
 /// The engine is interrupted so long before its lease ends, but not more than this share of it.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
 const LEASE_SHARE: u32 = 6;
-
-/// How long leases are good for, and since when.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
-    /// The last sign that the server renewed them.
-    pub(crate) renewed: Instant,
-    /// Before the apply permit.
-    pub(crate) lease: Duration,
-    /// After it.
-    pub(crate) apply_lease: Duration,
-    /// Bytes of log that a job may have.
-    pub(crate) log_limit: u64,
-}
 
 /// Runs the job. Whatever happens, it ends with a rejection or a result in the job's hands.
 pub(crate) async fn run(host: Arc<Host>, job: Arc<Job>, link: Link, terms: watch::Receiver<Terms>) {

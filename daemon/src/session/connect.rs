@@ -11,10 +11,9 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
-use crate::config::Secret;
+use crate::config::{Secret, USER_AGENT};
 use crate::{Config, Error};
 
-const USER_AGENT: &str = concat!("orgplane-daemon/", env!("CARGO_PKG_VERSION"));
 /// Nothing over 1 MiB goes on the stream; chunks of bytes are smaller still.
 const MAX_MESSAGE: usize = 1024 * 1024;
 /// For the socket and what comes before the first call on it.
@@ -48,11 +47,6 @@ impl Interceptor for Bearer {
         request.metadata_mut().insert("authorization", self.0.clone());
         Ok(request)
     }
-}
-
-/// Whether the settings of the way to the server are good.
-pub(crate) fn check(server: &orgplane_client::Options) -> Result<(), Error> {
-    Ok(Remote::new(server, USER_AGENT, |endpoint| endpoint).map(|_| ())?)
 }
 
 /// Where and how to connect.

@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::Session;
 use super::bytes::Link;
-use super::stream::DEFAULT_CREDIT;
 use crate::Vitals;
 use crate::engine::advice;
 use crate::job::phase::Cause;
 use crate::job::record::{LOGS, Record};
 use crate::job::spool::{Batch, Spool};
 use crate::job::{Job, Stop, rejection, runner};
+
+/// Bytes of log that may be unacknowledged where the server names no number.
+pub(super) const DEFAULT_CREDIT: u64 = 256 * 1024;
 
 /// Answers that wait to be sent; a server that sends assignments faster than it reads answers gets fewer of them.
 const MAX_UNTAKEN: usize = 64;

@@ -16,13 +16,12 @@ use uuid::Uuid;
 
 use self::bytes::Way;
 use self::connect::Connector;
-pub(crate) use self::connect::check as check_server;
 use self::jobs::Jobs;
 use self::stream::End;
 use crate::engine::Host;
 use crate::engine::terraform::Binary;
 use crate::job::phase::Cause;
-use crate::job::runner::Terms;
+use crate::job::terms::Terms;
 use crate::stop::Stop;
 use crate::workdir::WorkDir;
 use crate::{Config, Error};

@@ -16,15 +16,14 @@ use tonic::{Status, Streaming};
 
 use super::bytes::Way;
 use super::connect::{self, Client};
-use super::jobs::Jobs;
+use super::jobs::{DEFAULT_CREDIT, Jobs};
 use super::{Session, Stopping};
 use crate::Error;
-use crate::job::runner::Terms;
+use crate::job::terms::Terms;
 
 const REGISTER_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const QUEUE: usize = 8;
-pub(super) const DEFAULT_CREDIT: u64 = 256 * 1024;
 const DEFAULT_LOG_LIMIT: u64 = 1024 * 1024;
 /// The server is to be heard from at least every 15 seconds.
 const SILENCE: Duration = Duration::from_secs(45);

@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::job::{Event, Job, follow};
-use crate::output::{self, printable};
+use crate::output;
+use crate::printable::printable;
 
 const JOB_ENDS: Duration = Duration::from_secs(10 * 60);
 

@@ -15,7 +15,8 @@ use crate::args::{Engine, Push};
 use crate::client::Client;
 use crate::error::Usage;
 use crate::job::{self, Job, Waiting};
-use crate::output::{self, Format, printable_line, progress};
+use crate::output::{self, Format, progress};
+use crate::printable::printable_line;
 use crate::terminal;
 use crate::upload::upload;
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::error::Usage;
-use crate::output::printable_line;
+use crate::printable::printable_line;
 use crate::terminal;
 
 /// Values of flags win over those of a file.

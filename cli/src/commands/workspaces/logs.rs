@@ -8,7 +8,8 @@ use crate::args::Logs;
 use crate::client::Client;
 use crate::error::not_found;
 use crate::job::{self, Event, Job};
-use crate::output::{self, Format, printable_line, progress};
+use crate::output::{self, Format, progress};
+use crate::printable::printable_line;
 
 pub(crate) async fn run(args: Logs) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
