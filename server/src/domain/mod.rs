@@ -24,6 +24,7 @@ pub mod time;
 pub mod token;
 pub mod user;
 pub mod version_name;
+mod words;
 pub mod workspace;
 
 pub use error::{Error, Result, Violation};

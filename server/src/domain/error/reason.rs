@@ -1,27 +1,28 @@
 //! What an error comes down to: its gRPC code and HTTP status hang on it.
 
 use super::{Error, ProtocolFault};
+use crate::domain::words::words;
 
-/// Why a call failed, in the terms of the contract: what of an [`Error`] is stored, and what its codes follow from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Reason {
-    Invalid,
-    Unauthenticated,
-    Denied,
-    NotFound,
-    AlreadyExists,
-    Conflict,
-    Gone,
-    NotReady,
-    TooEarly,
-    PreconditionFailed,
-    TooLarge,
-    LeaseLost,
-    Protocol,
-    RateLimited,
-    Unavailable,
-    Internal,
+words! {
+    /// Why a call failed, in the terms of the contract: what of an [`Error`] is stored, and what its codes follow from.
+    Reason {
+        Invalid = "invalid",
+        Unauthenticated = "unauthenticated",
+        Denied = "denied",
+        NotFound = "not_found",
+        AlreadyExists = "already_exists",
+        Conflict = "conflict",
+        Gone = "gone",
+        NotReady = "not_ready",
+        TooEarly = "too_early",
+        PreconditionFailed = "precondition_failed",
+        TooLarge = "too_large",
+        LeaseLost = "lease_lost",
+        Protocol = "protocol",
+        RateLimited = "rate_limited",
+        Unavailable = "unavailable",
+        Internal = "internal",
+    }
 }
 
 impl Error {
@@ -60,56 +61,5 @@ impl Error {
             Self::Unavailable(_) | Self::Stopping => Reason::Unavailable,
             Self::Internal(_) => Reason::Internal,
         }
-    }
-}
-
-impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 16] = [
-        Self::Invalid,
-        Self::Unauthenticated,
-        Self::Denied,
-        Self::NotFound,
-        Self::AlreadyExists,
-        Self::Conflict,
-        Self::Gone,
-        Self::NotReady,
-        Self::TooEarly,
-        Self::PreconditionFailed,
-        Self::TooLarge,
-        Self::LeaseLost,
-        Self::Protocol,
-        Self::RateLimited,
-        Self::Unavailable,
-        Self::Internal,
-    ];
-
-    /// As it is stored.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::Unauthenticated => "unauthenticated",
-            Self::Denied => "denied",
-            Self::NotFound => "not_found",
-            Self::AlreadyExists => "already_exists",
-            Self::Conflict => "conflict",
-            Self::Gone => "gone",
-            Self::NotReady => "not_ready",
-            Self::TooEarly => "too_early",
-            Self::PreconditionFailed => "precondition_failed",
-            Self::TooLarge => "too_large",
-            Self::LeaseLost => "lease_lost",
-            Self::Protocol => "protocol",
-            Self::RateLimited => "rate_limited",
-            Self::Unavailable => "unavailable",
-            Self::Internal => "internal",
-        }
-    }
-
-    /// The one that is stored so.
-    #[must_use]
-    pub fn named(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.text() == text)
     }
 }

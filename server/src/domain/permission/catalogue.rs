@@ -1,30 +1,6 @@
 //! What permission is about, and what can be done to it: the words of roles, scopes and `authcheck`, as clients know them.
 
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal $(: $doc:literal)?,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs)]
-        pub enum $name { $($(#[doc = $doc])? $variant,)+ }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// As clients write it.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// The one that clients write so.
-            #[must_use]
-            pub fn named(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|one| one.text() == text)
-            }
-        }
-    };
-}
+use crate::domain::words::words;
 
 words! {
     /// What permission is about.
