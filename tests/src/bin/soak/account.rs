@@ -88,10 +88,12 @@ impl Account {
                     }
                 }
             }
-            // Only a daemon that was lost fails one of these jobs, and its log says so.
+            // Only a daemon that was lost fails one of these jobs, and its log says so; or one that came back so late that
+            // it had to stop by itself, which it says.
             "failed" => {
                 let error = job["error"].as_str().unwrap_or_default();
-                if !error.contains("lost") || notes == 0 {
+                let is_lost = error.contains("lost") && notes > 0;
+                if !asked.builds || !(is_lost || error.contains("no contact with the server")) {
                     fault(format!("fails with {error:?}"));
                 }
             }
@@ -108,7 +110,9 @@ fn runs(log: &[Value]) -> (Vec<Vec<usize>>, usize) {
         let output = line["output"].as_str().unwrap_or_default();
         match output.strip_prefix("line ").and_then(|number| number.parse().ok()) {
             Some(number) => {
-                if std::mem::take(&mut apart) {
+                // What a lost daemon hands in afterwards goes on with its lines behind the note that it was lost.
+                let goes_on = runs.last().is_some_and(|run| number > 1 && run.len() + 1 == number);
+                if std::mem::take(&mut apart) && !goes_on {
                     runs.push(Vec::new());
                 }
                 if let Some(run) = runs.last_mut() {

@@ -61,6 +61,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let deployment = Deployment::on(options.database)
         .flag("--lease", "6s")
         .flag("--apply-lost-after", "20s")
+        .flag("--heartbeat-interval", "1s")
         .unrecorded()
         .start()
         .await;
