@@ -62,7 +62,16 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     // The administrator may, but theirs isn't empty.
     ("organization.v1.OrganizationService/DeleteOrganization", [Who, Gone, No, No, Now, Yes]),
     ("organization.v1.OrganizationService/ListUserOrganizations", [Who, Gone, Gone, Yes, Gone, Yes]),
+    ("organization.v1.MemberService/ListMembers", MEMBERS),
+    ("organization.v1.MemberService/SearchMembers", MEMBERS),
+    ("organization.v1.MemberService/GetMember", MEMBERS),
     ("organization.v1.MemberService/AddMember", ADMINS),
+    ("organization.v1.MemberService/RemoveMember", ADMINS),
+    ("organization.v1.MemberService/UpdateMemberRoles", ADMINS),
+    ("organization.v1.RoleService/ListOrganizationRoles", MEMBERS),
+    ("organization.v1.RoleService/CreateCustomRole", ADMINS),
+    ("organization.v1.RoleService/UpdateCustomRole", ADMINS),
+    ("organization.v1.RoleService/DeleteCustomRole", ADMINS),
     ("provisioner.v1.ProvisionerKeyService/ListProvisionerKeys", MEMBERS),
     ("provisioner.v1.ProvisionerKeyService/CreateProvisionerKey", ADMINS),
     ("provisioner.v1.ProvisionerKeyService/DeleteProvisionerKey", ADMINS),
@@ -169,6 +178,14 @@ impl World {
         format!("new-{}", self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// A role of the organization's making.
+    async fn role(&self) -> String {
+        let name = self.name();
+        let path = format!("/api/v2/organizations/{}/members/roles", self.organization);
+        let _ = self.owner.post(&path, json!({"name": name})).await.expect(200);
+        name
+    }
+
     async fn waiting_version(&self) -> String {
         let script = json!({"import": {"readme": self.name()}});
         text(&self.owner.import(&self.organization, Archive::echo(&script), "echo", json!({})).await, "id")
@@ -242,6 +259,38 @@ impl World {
             "AddMember" => {
                 let (_, user) = self.owner.user(&self.name(), &["00000000-0000-0000-0000-000000000000"]).await;
                 bytes(organization::AddMemberRequest { organization: organization(), user })
+            }
+            "ListMembers" => {
+                bytes(organization::ListMembersRequest { organization: organization(), ..Default::default() })
+            }
+            "SearchMembers" => {
+                bytes(organization::SearchMembersRequest { organization: organization(), ..Default::default() })
+            }
+            "GetMember" => bytes(organization::GetMemberRequest { organization: organization(), user: own_name() }),
+            "RemoveMember" => {
+                let (_, user) = self.owner.user(&self.name(), &[&self.organization]).await;
+                bytes(organization::RemoveMemberRequest { organization: organization(), user })
+            }
+            "UpdateMemberRoles" => bytes(organization::UpdateMemberRolesRequest {
+                organization: organization(),
+                user: own_name(),
+                roles: Vec::new(),
+            }),
+            "ListOrganizationRoles" => {
+                bytes(organization::ListOrganizationRolesRequest { organization: organization() })
+            }
+            "CreateCustomRole" => bytes(organization::CustomRoleRequest {
+                organization: organization(),
+                name: self.name(),
+                ..Default::default()
+            }),
+            "UpdateCustomRole" => {
+                let name = self.role().await;
+                bytes(organization::CustomRoleRequest { organization: organization(), name, ..Default::default() })
+            }
+            "DeleteCustomRole" => {
+                let role_name = self.role().await;
+                bytes(organization::DeleteCustomRoleRequest { organization: organization(), role_name })
             }
             "ListProvisionerKeys" => bytes(provisioner::ListProvisionerKeysRequest { organization: organization() }),
             "CreateProvisionerKey" => bytes(provisioner::CreateProvisionerKeyRequest {

@@ -39,6 +39,7 @@ mod follow;
 mod layering;
 mod lifecycle;
 mod lost_jobs;
+mod members;
 mod metrics;
 mod organizations;
 mod orphans_and_states;

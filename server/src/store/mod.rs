@@ -4,6 +4,7 @@
 pub mod assignment;
 pub mod audit_log;
 pub mod blob;
+pub mod custom_role;
 pub mod dialect;
 pub mod dry_run;
 pub mod entity;
@@ -15,6 +16,7 @@ pub mod job_names;
 pub mod job_queue;
 pub mod job_upload;
 pub mod member;
+pub mod member_role;
 pub mod notice;
 pub mod organization;
 pub mod provisioner_daemon;
