@@ -48,6 +48,7 @@ impl Service {
         attempt.about(user.id.0, &user.username);
         let tx = self.store.begin().await?;
         store::organization::hold(&tx, organization.id).await?;
+        store::user::hold(&tx, user.id).await?;
         let member = membership(organization.id, user.id, store::now(&tx).await?);
         store::member::insert(&tx, member.clone()).await?;
         attempt.change(None, Some(&Membership { user: &user, roles: Vec::new() })).commit(tx).await?;
@@ -83,6 +84,7 @@ impl Service {
         }
         let tx = self.store.begin().await?;
         store::organization::hold(&tx, organization.id).await?;
+        store::user::hold(&tx, user.id).await?;
         store::member::lock(&tx, organization.id, user.id).await?;
         let held = store::member_role::list(&tx, organization.id, &[user.id]).await?;
         let roles = held.into_iter().filter(|held| held.organization_id.is_some()).map(|held| held.role).collect();

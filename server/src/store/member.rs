@@ -179,3 +179,6 @@ fn contains(column: user_account::Column, text: &str) -> Expr {
     let rest = Func::cust("replace").arg(lower(column)).arg(text.to_lowercase()).arg("");
     Expr::expr(rest).ne(lower(column))
 }
+
+#[cfg(test)]
+mod tests;

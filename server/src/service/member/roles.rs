@@ -93,6 +93,7 @@ impl Service {
 
         let tx = self.store.begin().await?;
         store::organization::hold(&tx, organization).await?;
+        store::user::hold(&tx, user.id).await?;
         // Of two changes at once the later one's roles are the member's, and not some of each.
         let member = store::member::lock(&tx, organization, user.id).await?;
         let before = held_here(&tx, organization, user.id).await?;
