@@ -9,7 +9,9 @@ use orgplane_client::{Proxies, Remote, Transport as Way, address};
 use orgplane_proto::deployment::v1::deployment_service_client::DeploymentServiceClient;
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::user_service_client::UserServiceClient;
+use orgplane_proto::organization::v1::member_service_client::MemberServiceClient;
 use orgplane_proto::organization::v1::organization_service_client::OrganizationServiceClient;
+use orgplane_proto::organization::v1::role_service_client::RoleServiceClient;
 use orgplane_proto::organization::v1::{GetOrganizationRequest, ListUserOrganizationsRequest, Organization};
 use orgplane_proto::provisioner::v1::provisioner_daemon_service_client::ProvisionerDaemonServiceClient;
 use orgplane_proto::provisioner::v1::provisioner_job_service_client::ProvisionerJobServiceClient;
@@ -100,6 +102,8 @@ services! {
     sessions: SessionServiceClient;
     users: UserServiceClient;
     organizations: OrganizationServiceClient;
+    members: MemberServiceClient;
+    roles: RoleServiceClient;
     provisioner_keys: ProvisionerKeyServiceClient;
     provisioner_daemons: ProvisionerDaemonServiceClient;
     provisioner_jobs: ProvisionerJobServiceClient;

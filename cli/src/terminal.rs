@@ -1,6 +1,6 @@
 //! Questions to the person at the terminal.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
@@ -8,6 +8,9 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use crate::args::Yes;
 use crate::error::Usage;
 use crate::printable::printable;
+
+/// Bytes of what is read from stdin as a whole.
+const LONGEST: u64 = 1024 * 1024;
 
 /// Whether somebody can answer.
 pub(crate) fn is_interactive() -> bool {
@@ -31,6 +34,16 @@ pub(crate) async fn ask_hidden(question: String) -> Result<String> {
 /// Reads a line of stdin without its end.
 pub(crate) async fn read_line() -> Result<String> {
     interruptible(read_now).await
+}
+
+/// Reads all of stdin, as far as anybody writes what belongs there.
+pub(crate) async fn read_all() -> Result<String> {
+    interruptible(|| {
+        let mut text = String::new();
+        std::io::stdin().lock().take(LONGEST).read_to_string(&mut text).context("can't read stdin")?;
+        Ok(text)
+    })
+    .await
 }
 
 /// Asks before something is done; without a terminal `--yes` has to say so.

@@ -183,3 +183,72 @@ async fn provisioners() {
     let _ = owner.send(owner.request(Method::DELETE, &format!("{keys}/EAST"))).await.expect(204);
     assert_eq!(owner.get(&keys).await.expect(200), json!([]));
 }
+
+/// `GET …/members/` with its slash, `PUT …/members/{user}/roles`, `DELETE …/members/{user}`.
+#[tokio::test]
+async fn members_of_an_organization() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, owner) = (&desk.coder, &desk.owner);
+    let organization = owner.organization("data-platform").await;
+    let (_, _) = owner.user("ada", &[&owner.default_organization().await]).await;
+    let org = "-O data-platform";
+
+    let _ = coder.run(&format!("organizations members add ada {org}")).await.ok();
+    assert_eq!(names(&coder.json(&format!("organizations members list {org}")).await, "username"), ["ada", "owner"]);
+    let edited = coder
+        .run(&format!("organizations members edit-roles ada organization-auditor organization-template-admin {org}"))
+        .await;
+    for role in ["organization-auditor", "organization-template-admin"] {
+        assert!(edited.ok().contains(role), "{edited:?}");
+    }
+    let table = coder.run(&format!("organizations members list {org}")).await;
+    let ada = table.ok().lines().find(|line| line.starts_with("ada")).expect("ada");
+    assert!(ada.contains("Organization Auditor") && ada.contains("Organization Template Admin"), "{table:?}");
+    let none = coder.run(&format!("organizations members edit-roles ada {org}")).await;
+    assert_eq!(none.ok(), "Member roles updated to []\n");
+    let wrong = coder.run(&format!("organizations members edit-roles ada no-such-role {org}")).await;
+    assert!(wrong.failed().contains("update member roles"), "{wrong:?}");
+
+    let removed = coder.run(&format!("organizations members remove ada {org}")).await;
+    assert_eq!(removed.ok(), "Organization member removed from \"data-platform\"\n");
+    let left = coder.json(&format!("organizations members list {org}")).await;
+    assert_eq!(names(&left, "username"), ["owner"]);
+    owner.get(&format!("/api/v2/organizations/{organization}/members/ada")).await.refused(404);
+}
+
+/// `GET`, `POST` and `PUT …/members/roles`. The CLI takes the path's organization from the JSON's `organization_id`.
+#[tokio::test]
+async fn roles_of_an_organization() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, owner) = (&desk.coder, &desk.owner);
+    let organization = owner.organization("data-platform").await;
+    let org = "-O data-platform";
+    let built_in = names(&coder.json(&format!("organizations roles show {org}")).await, "name");
+    assert!(built_in.contains(&"organization-admin".to_owned()), "{built_in:?}");
+
+    let permission = |action: &str| json!({"negate": false, "resource_type": "template", "action": action});
+    let role = |actions: &[&str]| {
+        json!({
+            "name": "reviewer", "organization_id": organization, "display_name": "Reviewer", "site_permissions": [],
+            "organization_permissions": actions.iter().map(|action| permission(action)).collect::<Vec<_>>(),
+            "user_permissions": [],
+        })
+        .to_string()
+    };
+    let create = format!("organizations roles create --stdin {org}");
+    let created = coder.given(&role(&["read"]), &create).await;
+    assert!(created.ok().contains("reviewer") && created.stdout.contains("1 permissions"), "{created:?}");
+    let again = coder.given(&role(&["read"]), &create).await;
+    assert!(again.failed().contains("already exists"), "{again:?}");
+    let update = format!("organizations roles update --stdin {org}");
+    let updated = coder.given(&role(&["read", "update"]), &update).await;
+    assert!(updated.ok().contains("2 permissions"), "{updated:?}");
+    let shown = coder.json(&format!("organizations roles show reviewer {org}")).await;
+    assert_eq!((shown.as_array().unwrap().len(), &shown[0]["display_name"]), (1, &json!("Reviewer")));
+    assert_eq!(shown[0]["organization_permissions"].as_array().unwrap().len(), 2, "{shown}");
+
+    // Members can hold it.
+    let _ = owner.user("ada", &[&organization]).await;
+    let edited = coder.run(&format!("organizations members edit-roles ada reviewer {org}")).await;
+    assert!(edited.ok().contains("reviewer"), "{edited:?}");
+}

@@ -314,6 +314,63 @@ async fn organizations_and_the_session() {
 }
 
 #[tokio::test]
+async fn members_and_roles_of_an_organization() {
+    let desk = Desk::new().await;
+    let id = desk.owner.organization("other").await;
+    desk.owner.user("ada", &[&id]).await;
+    let made = desk
+        .run("org roles create key-maker --permission provisioner_daemon:create,template:read --org data-platform")
+        .await;
+    assert!(made.ok().is_empty() && made.stderr.contains("key-maker"), "{made:?}");
+    let refused = desk.run("org roles create key-maker --org data-platform").await;
+    assert!(refused.failed().contains("in use already"), "{refused:?}");
+    let _ = desk.run("org roles update key-maker --display-name Keys --org data-platform").await.ok();
+    let shown = desk.run("org roles show key-maker --org data-platform").await;
+    let row = "key-maker  Keys          provisioner_daemon:create, template:read";
+    assert!(shown.ok().starts_with("NAME") && shown.ok().contains(row), "{shown:?}");
+    let all = desk.json("org roles show --org data-platform").await;
+    assert_eq!(all, owner_get(&desk, "/api/v2/organizations/data-platform/members/roles").await);
+
+    // What is shown can be changed and handed back.
+    let mut role = desk.json("org roles show key-maker --org data-platform").await[0].take();
+    role["organization_permissions"].as_array_mut().unwrap().truncate(1);
+    let file = desk.folder.path().join("role.json");
+    std::fs::write(&file, role.to_string()).unwrap();
+    let mut command = desk.cli.command(&["org", "roles", "update", "--stdin", "--org", "data-platform", "-o", "json"]);
+    command.env("CODER_SESSION_TOKEN", desk.owner.token()).stdin(File::open(&file).unwrap());
+    let updated: Value = serde_json::from_str(run(command).await.ok()).unwrap();
+    assert_eq!(updated["organization_permissions"], role["organization_permissions"]);
+
+    let added = desk.run("org members add ada --org data-platform").await;
+    assert!(added.ok().is_empty() && added.stderr.contains("ada is a member"), "{added:?}");
+    let edited = desk.run("org members edit-roles ada key-maker organization-auditor --org data-platform").await;
+    assert!(edited.ok().is_empty() && edited.stderr.contains("Organization Auditor, Keys"), "{edited:?}");
+    let list = desk.run("org members list --org data-platform").await;
+    assert_eq!(list.ok(), "USERNAME  ORGANIZATION ROLES\nada       Organization Auditor, Keys\nowner\n");
+    let list = desk.json("org members list --org data-platform").await;
+    assert_eq!(list, owner_get(&desk, "/api/v2/organizations/data-platform/members").await);
+    let found = desk.run("org members ls --org data-platform --search ADA@ -c username,status").await;
+    assert_eq!(found.ok(), "USERNAME  STATUS\nada       active\n");
+
+    let _ = desk.run("org roles delete key-maker --org data-platform --yes").await.ok();
+    let cleared = desk.run("org members edit-roles ada --org data-platform").await;
+    assert!(cleared.ok().is_empty() && cleared.stderr.contains("no roles"), "{cleared:?}");
+    let _ = desk.run("org members remove ada --org data-platform").await.ok();
+    for (line, says) in [
+        ("org members remove ada --org data-platform", "no member"),
+        ("org members add nobody --org data-platform", "no user"),
+        ("org members edit-roles owner --org data-platform", "your own roles"),
+        ("org roles show nothing --org data-platform", "no such role"),
+        ("org roles update nothing --display-name x --org data-platform", "no such role"),
+        ("org roles delete nothing --org data-platform --yes", "no such role"),
+        ("org roles create x --permission moon:walk --org data-platform", "moon:walk"),
+    ] {
+        let ended = desk.run(line).await;
+        assert!(ended.failed().contains(says), "{line}: {ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn bad_input_is_named() {
     let desk = Desk::new().await;
     let dir = |name: &str| desk.folder.path().join(name);

@@ -116,7 +116,10 @@ fn the_list_for_contract_checkers_is_complete() {
         let (verb, path) = text.split(" - ").next()?.trim().split_once(" /api/v2")?;
         VERBS.contains(&verb).then(|| anonymous(&(verb.to_owned(), path.to_owned())))
     };
-    let outside = text.lines().filter_map(|line| line.strip_prefix("# Served, but not in the documented API: "));
+    let outside = text.lines().filter_map(|line| {
+        let otherwise = || line.strip_prefix("# Served, but not as the documented API says: ");
+        line.strip_prefix("# Served, but not in the documented API: ").or_else(otherwise)
+    });
     let required = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let listed: Vec<Operation> = required.chain(outside).map(|line| operation(line).expect(line)).collect();
     let served: BTreeSet<Operation> = served().iter().map(anonymous).collect();

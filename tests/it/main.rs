@@ -43,6 +43,7 @@ mod kills;
 mod layering;
 mod lifecycle;
 mod lost_jobs;
+mod members;
 mod metrics;
 mod organizations;
 mod orphans_and_states;

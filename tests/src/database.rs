@@ -120,18 +120,18 @@ impl Database {
         number
     }
 
-    /// Makes a member an administrator of the organization: nothing of the API does that yet.
+    /// Gives a user a role of the site: nothing of the API does that yet.
     ///
     /// # Panics
-    /// When the ids aren't of a member.
-    pub async fn grant_organization_admin(&self, user: &str, organization: &str) {
+    /// When the id isn't of a user.
+    pub async fn grant_site_role(&self, user: &str, role: &str) {
         let connection = connect(&self.url).await;
-        let id = |text: &str| Value::from(Uuid::parse_str(text).expect("an id"));
-        let values = [Value::from(Uuid::new_v4()), id(user), id(organization)];
+        let id = Value::from(Uuid::parse_str(user).expect("an id"));
+        let values = [Value::from(Uuid::new_v4()), id, Value::from(role)];
         let statement = Statement::from_sql_and_values(
             connection.get_database_backend(),
             "INSERT INTO role_grant (id, user_id, organization_id, role, source, created_at)
-             VALUES ($1, $2, $3, 'organization-admin', 'manual', 0)",
+             VALUES ($1, $2, NULL, $3, 'manual', 0)",
             values,
         );
         connection.execute_raw(statement).await.expect("grant");

@@ -40,6 +40,12 @@ impl Rest {
         (self.login(&email).await, text(&user, "id"))
     }
 
+    /// Makes one role of an organization all that a member holds there.
+    pub async fn give(&self, organization: &str, user: &str, role: &str) {
+        let path = format!("/api/v2/organizations/{organization}/members/{user}/roles");
+        let _ = self.put(&path, json!({"roles": [role]})).await.expect(200);
+    }
+
     /// Creates a provisioner key; its secret.
     pub async fn key(&self, organization: &str, name: &str, tags: Value) -> String {
         let path = format!("/api/v2/organizations/{organization}/provisionerkeys");

@@ -6,9 +6,11 @@ mod gateway;
 mod jobs;
 mod listen;
 mod login;
+mod members;
 mod memory;
 mod organizations;
 mod provisioner;
+mod roles;
 mod route;
 mod server;
 mod templates;
@@ -23,6 +25,7 @@ pub(crate) use gateway::Gateway;
 pub(crate) use jobs::{CancelJob, JobColumn, JobState, Jobs, ListJobs, ReleaseJob, Yes};
 pub(crate) use listen::Listen;
 pub(crate) use login::{Login, Logout, Whoami};
+pub(crate) use members::{EditMemberRoles, ListMembers, Member, MemberColumn, Members};
 pub(crate) use memory::Memory;
 pub(crate) use organizations::{
     CreateOrganization, DeleteOrganization, EditOrganization, ListOrganizations, OrganizationColumn, Organizations,
@@ -31,6 +34,7 @@ pub(crate) use organizations::{
 pub(crate) use provisioner::{
     CreateKey, DaemonColumn, DaemonState, DeleteKey, KeyColumn, Keys, List, ListKeys, Provisioner, Provisionerd, Start,
 };
+pub(crate) use roles::{CreateRole, DeleteRole, RoleColumn, Roles, ShowRoles, UpdateRole};
 pub(crate) use route::Route;
 pub(crate) use server::{BuiltIn, Server, Timing};
 pub(crate) use templates::{
@@ -165,6 +169,15 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn parse_permission(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((resource, action)) if !resource.is_empty() && !action.is_empty() => {
+            Ok((resource.to_owned(), action.to_owned()))
+        }
+        _ => Err("give it as resource:action, for example template:update".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -193,6 +206,15 @@ mod tests {
             "orgplane provisioner start --capacity 4 --engine terraform --engine echo",
             "orgplane provisioner shim --dir /x",
             "orgplane organizations list -o json",
+            "orgplane organizations members ls --org x --search status:active",
+            "orgplane org members add ada -O x",
+            "orgplane organizations members edit-roles ada organization-admin key-maker",
+            "orgplane organizations members rm ada",
+            "orgplane organizations roles show key-maker -o json",
+            "orgplane organizations roles create key-maker --permission a:b,c:d --permission e:f --display-name K",
+            "orgplane organizations roles create --stdin",
+            "orgplane organizations roles update key-maker --display-name=",
+            "orgplane organizations roles delete key-maker --yes",
             "orgplane orgs ls",
             "orgplane org create data-platform",
             "orgplane organization create data-platform --display-name Data",
@@ -307,6 +329,11 @@ mod tests {
             ("orgplane provisioner jobs list -c color", "created at"),
             ("orgplane provisioner jobs cancel", "<JOB>"),
             ("orgplane organizations edit data-platform", "--description"),
+            ("orgplane organizations roles create", "<NAME>"),
+            ("orgplane organizations roles create a --stdin", "cannot be used"),
+            ("orgplane organizations roles create a --permission template", "resource:action"),
+            ("orgplane organizations roles update a", "--permission"),
+            ("orgplane organizations members list -c color", "organization roles"),
             ("orgplane organizations show --only-id -o json", "cannot be used"),
             ("orgplane templates push --variable x", "key=value"),
             ("orgplane templates delete", "<TEMPLATES>"),

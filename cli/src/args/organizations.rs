@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::jobs::Yes;
-use super::{Connection, Organization, Output};
+use super::{Connection, Members, Organization, Output, Roles};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Organizations {
@@ -19,6 +19,12 @@ pub(crate) enum Organizations {
     /// Delete an empty organization.
     #[command(visible_alias = "rm")]
     Delete(DeleteOrganization),
+    /// Manage who is a member, and with which roles.
+    #[command(visible_alias = "member", subcommand)]
+    Members(Members),
+    /// Manage the roles that members can have.
+    #[command(visible_alias = "role", subcommand)]
+    Roles(Roles),
 }
 
 #[derive(Debug, Args)]

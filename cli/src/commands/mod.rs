@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::args::{
-    Args, Command, Jobs, Keys, LogFormat, Organizations, Provisioner, Provisionerd, Templates, Versions,
+    Args, Command, Jobs, Keys, LogFormat, Members, Organizations, Provisioner, Provisionerd, Roles, Templates, Versions,
 };
 use crate::{interrupt, logging};
 
@@ -74,6 +74,18 @@ async fn with_runtime(command: Command) -> Result<ExitCode> {
         Command::Organizations(Organizations::Create(args)) => organizations::create(args).await?,
         Command::Organizations(Organizations::Edit(args)) => organizations::edit(args).await?,
         Command::Organizations(Organizations::Delete(args)) => organizations::delete(args).await?,
+        Command::Organizations(Organizations::Members(command)) => match command {
+            Members::List(args) => organizations::members::list(args).await?,
+            Members::Add(args) => organizations::members::add(args).await?,
+            Members::Remove(args) => organizations::members::remove(args).await?,
+            Members::EditRoles(args) => organizations::members::edit_roles(args).await?,
+        },
+        Command::Organizations(Organizations::Roles(command)) => match command {
+            Roles::Show(args) => organizations::roles::show(args).await?,
+            Roles::Create(args) => organizations::roles::create(args).await?,
+            Roles::Update(args) => organizations::roles::update(args).await?,
+            Roles::Delete(args) => organizations::roles::delete(args).await?,
+        },
         Command::Templates(Templates::Push(args)) => templates::push::run(*args).await?,
         Command::Templates(Templates::List(args)) => templates::list::run(args).await?,
         Command::Templates(Templates::Show(args)) => templates::show::run(args).await?,

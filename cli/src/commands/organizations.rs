@@ -1,5 +1,8 @@
 //! `orgplane organizations`.
 
+pub(crate) mod members;
+pub(crate) mod roles;
+
 use anyhow::{Context as _, Result};
 use orgplane_proto::organization::v1::{
     CreateOrganizationRequest, DeleteOrganizationRequest, ListOrganizationsRequest, Organization,

@@ -35,6 +35,7 @@ pub enum Kind {
     Organization,
     User,
     Member,
+    Role,
     ProvisionerKey,
     Daemon,
     Job,
@@ -53,6 +54,7 @@ impl Kind {
             Self::Organization => "organization",
             Self::User => "user",
             Self::Member => "member",
+            Self::Role => "role",
             Self::ProvisionerKey => "provisioner key",
             Self::Daemon => "provisioner daemon",
             Self::Job => "provisioner job",
@@ -182,6 +184,9 @@ pub enum Error {
     /// The user is a member already.
     #[error("The user is already a member of this organization.")]
     AlreadyMember,
+    /// Nobody does this to themselves, lest they lock themselves out or let themselves in.
+    #[error("You can't {0}; somebody else has to.")]
+    Oneself(&'static str),
     /// A build can't be queued while another is active; where it is known, what the other's job is doing.
     #[error("A build of this workspace is already active{}.", .0.map_or(String::new(), |status| format!(": its job is {}", status.text())))]
     BuildActive(Option<Status>),

@@ -3,6 +3,7 @@
 //! No name reads as an id: where a path takes both, one text means one thing.
 
 use super::id::parse_hyphenated;
+use super::permission::role;
 use super::rule::{Rule, is_hidden};
 
 /// Names that stand for something else in a URL.
@@ -46,6 +47,15 @@ pub fn username(text: &str) -> Rule {
 pub fn organization(text: &str) -> Rule {
     identifier(text)?;
     if is_one_of(text, &["default"]) { Err("must not be `default`, which means the default one") } else { Ok(()) }
+}
+
+/// Roles of an organization's making.
+///
+/// # Errors
+/// The broken rule.
+pub fn custom_role(text: &str) -> Rule {
+    identifier(text)?;
+    if role::is_reserved(text) { Err("must not be the name of a built-in role") } else { Ok(()) }
 }
 
 /// Versions of a template.
@@ -167,6 +177,8 @@ mod tests {
             ["", "-", "a-", "-a", "a--b", "a_b", "a.b", "a b", "é", "new", "create", "NEW", "a\0", "a\n", &over, UUID];
         table(identifier, &good, &bad);
         table(username, &["ann", "me2", "default"], &["me", "ME", "new", "", "a b"]);
+        let built_in = ["owner", "Member", "auditor", "organization-member", "ORGANIZATION-ADMIN"];
+        table(custom_role, &["owners", "template-editor"], &[&built_in[..], &["new", "", "a b", &over, UUID]].concat());
         table(organization, &["ann", "me"], &["default", "Default", "create", "", "a b", UUID]);
     }
 

@@ -12,6 +12,7 @@ mod organization;
 mod provisioner_daemon;
 mod provisioner_job;
 mod provisioner_key;
+mod role;
 mod session;
 pub mod status;
 mod template;
@@ -28,6 +29,7 @@ use orgplane_proto::identity::v1::session_service_server::SessionServiceServer;
 use orgplane_proto::identity::v1::user_service_server::UserServiceServer;
 use orgplane_proto::organization::v1::member_service_server::MemberServiceServer;
 use orgplane_proto::organization::v1::organization_service_server::OrganizationServiceServer;
+use orgplane_proto::organization::v1::role_service_server::RoleServiceServer;
 use orgplane_proto::provisioner::v1::provisioner_daemon_service_server::ProvisionerDaemonServiceServer;
 use orgplane_proto::provisioner::v1::provisioner_job_service_server::ProvisionerJobServiceServer;
 use orgplane_proto::provisioner::v1::provisioner_key_service_server::ProvisionerKeyServiceServer;
@@ -87,6 +89,7 @@ pub fn router(service: Arc<Service>) -> axum::Router {
         .add_service(DeploymentServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
         .add_service(OrganizationServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(MemberServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
+        .add_service(RoleServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(ProvisionerKeyServiceServer::new(api).max_decoding_message_size(LARGEST_MESSAGE));
     routes.into_axum_router().layer(from_fn_with_state(service, auth::layer))
 }

@@ -6,6 +6,8 @@ use crate::domain::Result;
 const MOST: usize = 8 * 1024 * 1024;
 /// What an entry takes beside its long texts.
 const ENTRY: usize = 4 * 1024;
+/// The same of a small one.
+const SMALL: usize = 256;
 
 /// Reads entries, `at_once` of them at a time, until the answer is full; one fits always.
 ///
@@ -37,6 +39,17 @@ where
     }
 }
 
+/// The beginning of a list that an answer holds; one entry fits always. For entries that are small and were read at once.
+pub(super) fn beginning<V>(entries: Vec<V>, texts: impl Fn(&V) -> usize) -> Vec<V> {
+    let mut bytes = 0;
+    let fits = move |entry: &V| {
+        let is_first = bytes == 0;
+        bytes += SMALL + texts(entry);
+        is_first || bytes <= MOST
+    };
+    entries.into_iter().take_while(fits).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -58,5 +71,7 @@ mod tests {
         assert_eq!(part(MOST / 3).await, [0, 1]);
         assert_eq!(*asked.borrow(), [0, 1, 2, 3], "no more is read");
         assert_eq!(part(MOST).await, [0], "one fits always");
+        assert_eq!(beginning(vec![0, 1, 2], |_| MOST / 3), [0, 1]);
+        assert_eq!(beginning(vec![0, 1], |_| MOST), [0], "one fits always");
     }
 }

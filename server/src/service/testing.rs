@@ -12,7 +12,7 @@ use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::GrantSource;
-use crate::domain::permission::{OrganizationRole, Scope};
+use crate::domain::permission::{OrganizationRole, Scope, SiteRole};
 use crate::domain::secret::Secret;
 use crate::domain::user::{LoginType, UserStatus};
 use crate::options::Provisioners;
@@ -105,13 +105,22 @@ impl Deployment {
     /// A new administrator of an organization as a caller.
     pub(crate) async fn admin(&self, owner: &Caller, username: &str, organization: OrganizationId) -> Caller {
         let member = self.member(owner, username, organization).await;
-        let user_id = member.user().unwrap().user_id;
+        self.grant(&member, Some(organization), OrganizationRole::Admin.text()).await
+    }
+
+    /// The same caller with a role of the site.
+    pub(crate) async fn site_role(&self, caller: &Caller, role: SiteRole) -> Caller {
+        self.grant(caller, None, role.text()).await
+    }
+
+    async fn grant(&self, caller: &Caller, organization_id: Option<OrganizationId>, role: &str) -> Caller {
+        let user_id = caller.user().unwrap().user_id;
         let tx = self.store.begin().await.unwrap();
         let grant = role_grant::Model {
             id: RoleGrantId::new(),
             user_id,
-            organization_id: Some(organization),
-            role: OrganizationRole::Admin.text().to_owned(),
+            organization_id,
+            role: role.to_owned(),
             source: GrantSource::Manual,
             created_at: store::now(&tx).await.unwrap(),
         };

@@ -4,6 +4,7 @@
 pub mod assignment;
 pub mod audit_log;
 pub mod blob;
+pub mod custom_role;
 mod deployment;
 pub mod dialect;
 pub mod dry_run;
@@ -16,6 +17,7 @@ pub mod job_names;
 pub mod job_queue;
 pub mod job_upload;
 pub mod member;
+pub mod member_role;
 pub mod notice;
 pub mod organization;
 pub mod provisioner_daemon;

@@ -1,9 +1,13 @@
 //! Stores for tests: the same test runs on SQLite, and on PostgreSQL where `ORGPLANE_TEST_POSTGRES_URL` names a server.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sea_orm::DatabaseExecutor;
+
+use super::dialect::Dialect;
 use super::sealed::Sealer;
-use super::{Access as _, Store};
+use super::{Access, Store};
 
 /// A fresh store; its folder is removed with it, its PostgreSQL schema lives as long as the server that tests use.
 #[derive(Debug)]
@@ -17,6 +21,38 @@ impl Deref for TestStore {
 
     fn deref(&self) -> &Store {
         &self.store
+    }
+}
+
+/// A store whose statements are counted.
+pub(crate) struct Counted<'a> {
+    store: &'a Store,
+    statements: AtomicUsize,
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Self { store, statements: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn statements(&self) -> usize {
+        self.statements.load(Ordering::Relaxed)
+    }
+}
+
+impl Access for Counted<'_> {
+    /// Asked for once by each statement.
+    fn executor(&self) -> DatabaseExecutor<'_> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.store.executor()
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.store.dialect()
+    }
+
+    fn sealer(&self) -> &Sealer {
+        self.store.sealer()
     }
 }
 

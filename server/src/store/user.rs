@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QuerySelect as _};
 
 use super::entity::user_account::{Column, Entity, Model};
 use super::error::{from_db, is_unique};
@@ -40,6 +40,16 @@ async fn find_by(db: &impl Access, column: Column, text: &str) -> Result<Option<
     let lower = Expr::expr(Func::lower(Expr::col(column)));
     let query = Entity::find().filter(lower.eq(text.to_lowercase())).filter(Column::Deleted.eq(false));
     query.one(&db.executor()).await.map_err(from_db)
+}
+
+/// Keeps a live user from being changed or deleted until the transaction ends. Whoever makes a membership of theirs, or
+/// changes what hangs on it, holds them first, and the membership after that.
+///
+/// # Errors
+/// [`Error::NotFound`] when they were deleted.
+pub async fn hold(tx: &Tx, id: UserId) -> Result<Model> {
+    let query = Entity::find_by_id(id).filter(Column::Deleted.eq(false)).lock_shared();
+    query.one(&tx.executor()).await.map_err(from_db)?.ok_or(Error::NotFound(Kind::User))
 }
 
 /// Whether there is or ever was a user.

@@ -33,6 +33,7 @@ impl Error {
             Self::Invalid(_)
             | Self::DefaultOrganization
             | Self::AlreadyMember
+            | Self::Oneself(_)
             | Self::JobActive
             | Self::TemplateInUse(_)
             | Self::JobEnded

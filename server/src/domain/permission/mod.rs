@@ -1,6 +1,7 @@
 //! Who may do what: one table, read from top to bottom.
 
 mod catalogue;
+mod custom;
 mod reach;
 pub mod role;
 mod scope;
@@ -9,6 +10,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use catalogue::{Action, Resource};
+pub use custom::{Unknown, Wanted};
 pub use reach::{Reach, reach};
 pub use role::{OrganizationRole, SiteRole};
 pub use scope::Scope;
@@ -157,6 +159,18 @@ pub fn is_grantable(resource: Resource, action: Action) -> bool {
     resource.is_of_organization()
         && (resource, action) != (Resource::Organization, Action::Create)
         && pairs().any(|pair| pair == (resource, action))
+}
+
+/// What the table gives a role that every organization has, beside what membership alone gives.
+pub fn granted_by(role: OrganizationRole) -> impl Iterator<Item = (Resource, Action)> {
+    let holder = Holder::of(role);
+    let rows = TABLE.iter().filter(move |(_, _, holders)| holder.is_some_and(|holder| holders.contains(&holder)));
+    rows.map(|(resource, action, _)| (*resource, *action))
+}
+
+/// What a role that every organization has takes away.
+pub fn banned_by(role: OrganizationRole) -> impl Iterator<Item = (Resource, Action)> {
+    BANS.iter().filter(move |(_, _, by)| *by == role).map(|(resource, action, _)| (*resource, *action))
 }
 
 /// Permissions as a row holds them: `resource:action` with spaces between them.

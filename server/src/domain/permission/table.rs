@@ -48,6 +48,18 @@ impl Holder {
         Self::OrgMember,
         Self::Own,
     ];
+
+    /// Those who hold a role of an organization; `None` when it only takes away.
+    #[must_use]
+    pub fn of(role: OrganizationRole) -> Option<Self> {
+        match role {
+            OrganizationRole::Admin => Some(Self::OrgAdmin),
+            OrganizationRole::UserAdmin => Some(Self::OrgUserAdmin),
+            OrganizationRole::TemplateAdmin => Some(Self::OrgTemplateAdmin),
+            OrganizationRole::Auditor => Some(Self::OrgAuditor),
+            OrganizationRole::WorkspaceCreationBan => None,
+        }
+    }
 }
 
 use Holder::{

@@ -1,3 +1,5 @@
+mod page;
+
 use super::Action::{Create, Delete, Interrupt, Read, Start, Update};
 use super::*;
 

@@ -2,10 +2,12 @@
 
 pub(crate) mod dry_run;
 pub(crate) mod job_view;
+pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod provisioner_daemon;
 pub(crate) mod provisioner_job;
 pub(crate) mod provisioner_key;
+pub(crate) mod role;
 pub(crate) mod stream;
 pub(crate) mod template;
 pub(crate) mod template_version;

@@ -1,10 +1,10 @@
-//! Organizations and members.
+//! Organizations.
 
 use orgplane_proto::organization::v1 as pb;
 
 use super::timestamp;
 use crate::service::organization::{NewOrganization, OrganizationChange};
-use crate::store::entity::{organization as organization_row, organization_member};
+use crate::store::entity::organization as organization_row;
 
 /// An organization as the API has it.
 pub(crate) fn organization(row: organization_row::Model) -> pb::Organization {
@@ -48,16 +48,4 @@ pub(crate) fn new_organization(message: pb::CreateOrganizationRequest) -> NewOrg
 pub(crate) fn organization_change(message: pb::UpdateOrganizationRequest) -> (String, OrganizationChange) {
     let pb::UpdateOrganizationRequest { organization, name, display_name, description, icon } = message;
     (organization, OrganizationChange { name, display_name, description, icon })
-}
-
-/// A membership without explicit roles as the API has it.
-pub(crate) fn new_member(row: &organization_member::Model) -> pb::OrganizationMember {
-    let organization_member::Model { organization_id, user_id, status: _, audience: _, created_at, updated_at } = row;
-    pb::OrganizationMember {
-        user_id: user_id.to_string(),
-        organization_id: organization_id.to_string(),
-        created_at: Some(timestamp(*created_at)),
-        updated_at: Some(timestamp(*updated_at)),
-        roles: Vec::new(),
-    }
 }

@@ -45,11 +45,11 @@ pub(crate) fn user(profile: Profile) -> pb::User {
     }
 }
 
-fn site_role(role: SiteRole) -> pb::SlimRole {
+pub(crate) fn site_role(role: SiteRole) -> pb::SlimRole {
     pb::SlimRole { name: role.text().into(), display_name: role.display().into(), organization_id: String::new() }
 }
 
-fn user_status(status: UserStatus) -> pb::UserStatus {
+pub(crate) fn user_status(status: UserStatus) -> pb::UserStatus {
     match status {
         UserStatus::Active => pb::UserStatus::Active,
         UserStatus::Dormant => pb::UserStatus::Dormant,
@@ -57,7 +57,7 @@ fn user_status(status: UserStatus) -> pb::UserStatus {
     }
 }
 
-fn from_login_type(login_type: LoginType) -> pb::LoginType {
+pub(crate) fn from_login_type(login_type: LoginType) -> pb::LoginType {
     match login_type {
         LoginType::Password => pb::LoginType::Password,
         LoginType::Token => pb::LoginType::Token,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{organization, user_account};
+use super::{custom_role, organization, user_account};
 use crate::domain::audit::{Audited, Field, Fields};
 
 fn shown<const N: usize>(fields: [(&'static str, serde_json::Value); N]) -> Fields {
@@ -21,6 +21,30 @@ impl Audited for organization::Model {
             ("is_default", json!(is_default)),
             ("deleted", json!(deleted)),
         ])
+    }
+}
+
+/// A membership with what hangs on it.
+#[derive(Debug)]
+pub struct Membership<'a> {
+    /// Whose it is.
+    pub user: &'a user_account::Model,
+    /// Their explicit roles, by name.
+    pub roles: Vec<String>,
+}
+
+impl Audited for Membership<'_> {
+    fn fields(&self) -> Fields {
+        let Self { user, roles } = self;
+        shown([("username", json!(user.username)), ("user_id", json!(user.id.0)), ("roles", json!(roles))])
+    }
+}
+
+impl Audited for custom_role::Model {
+    fn fields(&self) -> Fields {
+        let Self { id: _, organization_id: _, name, display_name, permissions, created_at: _, updated_at: _ } = self;
+        let permissions: Vec<&str> = permissions.split(' ').filter(|one| !one.is_empty()).collect();
+        shown([("name", json!(name)), ("display_name", json!(display_name)), ("org_permissions", json!(permissions))])
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod api_key;
 pub mod audit_log;
-mod audited;
+pub mod audited;
 pub mod custom_role;
 pub mod dry_run;
 pub mod file;
