@@ -198,7 +198,7 @@ async fn members_of_an_organization() {
     let edited = coder
         .run(&format!("organizations members edit-roles ada organization-auditor organization-template-admin {org}"))
         .await;
-    for role in ["organization-auditor", "organization-template-admin"] {
+    for role in ["Organization Auditor", "Organization Template Admin"] {
         assert!(edited.ok().contains(role), "{edited:?}");
     }
     let table = coder.run(&format!("organizations members list {org}")).await;
@@ -250,5 +250,5 @@ async fn roles_of_an_organization() {
     // Members can hold it.
     let _ = owner.user("ada", &[&organization]).await;
     let edited = coder.run(&format!("organizations members edit-roles ada reviewer {org}")).await;
-    assert!(edited.ok().contains("reviewer"), "{edited:?}");
+    assert!(edited.ok().contains("Reviewer"), "{edited:?}");
 }
