@@ -47,6 +47,8 @@ const MEMBERS: [Gets; 6] = [Who, Gone, Yes, Yes, Yes, Yes];
 const ADMINS: [Gets; 6] = [Who, Gone, No, No, Yes, Yes];
 const ADMINS_HIDDEN: [Gets; 6] = [Who, Gone, Gone, Gone, Yes, Yes];
 const OWN: [Gets; 6] = [Who, Gone, Gone, Yes, Yes, Yes];
+/// Done to a fresh member of the organization, whom its administrator sees.
+const OTHERS: [Gets; 6] = [Who, Gone, Gone, Gone, No, Yes];
 
 const TABLE: &[(&str, [Gets; 6])] = &[
     ("identity.v1.SessionService/Login", PUBLIC),
@@ -54,14 +56,27 @@ const TABLE: &[(&str, [Gets; 6])] = &[
     ("identity.v1.UserService/GetFirstUser", PUBLIC),
     ("identity.v1.UserService/CreateFirstUser", [Now; 6]),
     ("identity.v1.UserService/CreateUser", SITE_OWNER),
-    ("identity.v1.UserService/GetUser", [Who, Gone, Gone, Yes, Gone, Yes]),
+    ("identity.v1.UserService/ListUsers", SIGNED_IN),
+    ("identity.v1.UserService/GetUser", OWN),
+    ("identity.v1.UserService/DeleteUser", OTHERS),
+    ("identity.v1.UserService/UpdateUserProfile", [Who, Gone, Gone, Yes, No, Yes]),
+    ("identity.v1.UserService/SuspendUser", OTHERS),
+    ("identity.v1.UserService/ActivateUser", OTHERS),
+    ("identity.v1.UserService/UpdateUserPassword", OTHERS),
+    ("identity.v1.UserService/ValidatePassword", PUBLIC),
+    ("identity.v1.UserService/ListSiteRoles", SIGNED_IN),
+    ("identity.v1.UserService/GetUserRoles", OWN),
+    ("identity.v1.UserService/UpdateUserRoles", [Who, Gone, Gone, No, No, Yes]),
+    // One's own, and nobody else's.
+    ("identity.v1.UserService/GetUserLoginType", [Who, Gone, Gone, Yes, No, No]),
     ("organization.v1.OrganizationService/ListOrganizations", SIGNED_IN),
     ("organization.v1.OrganizationService/CreateOrganization", SITE_OWNER),
     ("organization.v1.OrganizationService/GetOrganization", MEMBERS),
     ("organization.v1.OrganizationService/UpdateOrganization", ADMINS),
     // The administrator may, but theirs isn't empty.
     ("organization.v1.OrganizationService/DeleteOrganization", [Who, Gone, No, No, Now, Yes]),
-    ("organization.v1.OrganizationService/ListUserOrganizations", [Who, Gone, Gone, Yes, Gone, Yes]),
+    ("organization.v1.OrganizationService/ListUserOrganizations", OWN),
+    ("organization.v1.OrganizationService/GetUserOrganization", OWN),
     ("organization.v1.MemberService/AddMember", ADMINS),
     ("provisioner.v1.ProvisionerKeyService/ListProvisionerKeys", MEMBERS),
     ("provisioner.v1.ProvisionerKeyService/CreateProvisionerKey", ADMINS),
@@ -169,6 +184,11 @@ impl World {
         format!("new-{}", self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// A new member of the organization.
+    async fn somebody(&self) -> String {
+        self.owner.user(&self.name(), &[&self.organization]).await.1
+    }
+
     async fn waiting_version(&self) -> String {
         let script = json!({"import": {"readme": self.name()}});
         text(&self.owner.import(&self.organization, Archive::echo(&script), "echo", json!({})).await, "id")
@@ -222,7 +242,28 @@ impl World {
                     ..Default::default()
                 })
             }
+            "ListUsers" => bytes(identity::ListUsersRequest::default()),
             "GetUser" => bytes(identity::GetUserRequest { user: own_name() }),
+            "DeleteUser" => bytes(identity::DeleteUserRequest { user: self.somebody().await }),
+            "UpdateUserProfile" => {
+                bytes(identity::UpdateUserProfileRequest { user: own_name(), username: own_name(), name: self.name() })
+            }
+            "SuspendUser" => bytes(identity::SuspendUserRequest { user: self.somebody().await }),
+            "ActivateUser" => bytes(identity::ActivateUserRequest { user: self.somebody().await }),
+            "UpdateUserPassword" => bytes(identity::UpdateUserPasswordRequest {
+                user: self.somebody().await,
+                old_password: String::new(),
+                password: format!("Another-{PASSWORD}"),
+            }),
+            "ValidatePassword" => bytes(identity::ValidatePasswordRequest { password: PASSWORD.to_owned() }),
+            "ListSiteRoles" => bytes(identity::ListSiteRolesRequest {}),
+            "GetUserRoles" => bytes(identity::GetUserRolesRequest { user: own_name() }),
+            "UpdateUserRoles" => bytes(identity::UpdateUserRolesRequest { user: own_name(), roles: Vec::new() }),
+            "GetUserLoginType" => bytes(identity::GetUserLoginTypeRequest { user: own_name() }),
+            "GetUserOrganization" => bytes(organization::GetUserOrganizationRequest {
+                user: own_name(),
+                organization_name: "home".to_owned(),
+            }),
             "ListOrganizations" => bytes(organization::ListOrganizationsRequest {}),
             "CreateOrganization" => {
                 bytes(organization::CreateOrganizationRequest { name: self.name(), ..Default::default() })

@@ -27,6 +27,7 @@ impl Service {
         let user = self.user_resolve(caller, user).await?;
         let tx = self.store.begin().await?;
         store::organization::hold(&tx, organization.id).await?;
+        store::user::hold(&tx, user.id).await?;
         let member = membership(organization.id, user.id, store::now(&tx).await?);
         store::member::insert(&tx, member.clone()).await?;
         tx.commit().await?;

@@ -1,6 +1,8 @@
 //! Stores for tests: the same test runs on SQLite, and on PostgreSQL where `ORGPLANE_TEST_POSTGRES_URL` names a server.
 
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sealed::Sealer;
 use super::{Access as _, Store};
@@ -9,7 +11,26 @@ use super::{Access as _, Store};
 #[derive(Debug)]
 pub(crate) struct TestStore {
     store: Store,
+    statements: Arc<AtomicUsize>,
     _folder: Option<tempfile::TempDir>,
+}
+
+impl TestStore {
+    fn new(mut store: Store, folder: Option<tempfile::TempDir>) -> Self {
+        let statements = Arc::<AtomicUsize>::default();
+        for connection in [&mut store.read, &mut store.write] {
+            let statements = statements.clone();
+            connection.set_metric_callback(move |_| {
+                statements.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        Self { store, statements, _folder: folder }
+    }
+
+    /// How many statements it and its clones have run.
+    pub(crate) fn statements(&self) -> usize {
+        self.statements.load(Ordering::Relaxed)
+    }
 }
 
 impl Deref for TestStore {
@@ -31,7 +52,7 @@ async fn sqlite() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     let store = Store::open(&url, Sealer::new(&[1; 32])).await.unwrap();
-    TestStore { store, _folder: Some(folder) }
+    TestStore::new(store, Some(folder))
 }
 
 /// In a database of its own.
@@ -48,7 +69,7 @@ async fn postgres() -> Option<TestStore> {
     let (server, query) = url.split_once('?').map_or((url.as_str(), ""), |(server, query)| (server, query));
     let (server, _) = server.rsplit_once('/').unwrap();
     let store = Store::open(&format!("{server}/{name}?{query}"), Sealer::new(&[1; 32])).await.unwrap();
-    Some(TestStore { store, _folder: None })
+    Some(TestStore::new(store, None))
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ pub enum Reason {
     NotReady,
     TooEarly,
     PreconditionFailed,
+    NotEmpty,
     TooLarge,
     LeaseLost,
     Protocol,
@@ -34,13 +35,15 @@ impl Error {
             | Self::AlreadyMember
             | Self::JobActive
             | Self::TemplateInUse(_)
+            | Self::OwnerSuspension
             | Self::JobEnded
             | Self::JobCanceling => Reason::Invalid,
             Self::Unauthenticated(_) => Reason::Unauthenticated,
-            Self::Denied | Self::VariablesUnknown | Self::ImportNotSucceeded(_) => Reason::Denied,
+            Self::Denied | Self::OwnDeletion | Self::VariablesUnknown | Self::ImportNotSucceeded(_) => Reason::Denied,
             Self::NotFound(_) | Self::NoFirstUser => Reason::NotFound,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::FirstUserExists
+            | Self::LastOwner
             | Self::OrganizationNotEmpty(_)
             | Self::BuildActive(_)
             | Self::WorkspaceHeld { .. }
@@ -50,6 +53,7 @@ impl Error {
             Self::ImportUnfinished => Reason::NotReady,
             Self::TooEarly => Reason::TooEarly,
             Self::StatusMismatch { .. } => Reason::PreconditionFailed,
+            Self::OwnsWorkspaces(_) => Reason::NotEmpty,
             Self::TooLarge { .. } => Reason::TooLarge,
             Self::LeaseLost(_) => Reason::LeaseLost,
             // Neither breaks the protocol: the operator named another organization, or a name that is taken for now.
@@ -65,7 +69,7 @@ impl Error {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Denied,
@@ -76,6 +80,7 @@ impl Reason {
         Self::NotReady,
         Self::TooEarly,
         Self::PreconditionFailed,
+        Self::NotEmpty,
         Self::TooLarge,
         Self::LeaseLost,
         Self::Protocol,
@@ -98,6 +103,7 @@ impl Reason {
             Self::NotReady => "not_ready",
             Self::TooEarly => "too_early",
             Self::PreconditionFailed => "precondition_failed",
+            Self::NotEmpty => "not_empty",
             Self::TooLarge => "too_large",
             Self::LeaseLost => "lease_lost",
             Self::Protocol => "protocol",
