@@ -34,9 +34,10 @@ fn main() -> Fallible<()> {
     // No `connect` shorthand on clients: it would clash with the RPC of that name.
     let mut builder = tonic_prost_build::configure().build_transport(false).btree_map(".");
     for message in &rest {
+        let form = if is_list(message) { "transparent" } else { "default" };
         builder = builder.message_attribute(
             message.full_name(),
-            "#[derive(::serde::Serialize, ::serde::Deserialize)] #[serde(default)]",
+            format!("#[derive(::serde::Serialize, ::serde::Deserialize)] #[serde({form})]"),
         );
         for field in message.fields() {
             let attribute = serde_attribute(&field);
@@ -113,6 +114,10 @@ fn extension(options: DynamicMessage, name: &str) -> Option<Value> {
 fn option_member(options: DynamicMessage, extension_name: &str, member: &str) -> Option<Value> {
     let Some(Value::Message(message)) = extension(options, extension_name) else { return None };
     message.get_field_by_name(member).map(|v| v.into_owned())
+}
+
+fn is_list(message: &MessageDescriptor) -> bool {
+    matches!(extension(message.options(), "orgplane.options.v1.list"), Some(Value::Bool(true)))
 }
 
 fn json_flag(field: &FieldDescriptor, flag: &str) -> bool {

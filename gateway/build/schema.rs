@@ -111,6 +111,10 @@ impl<'a> Schemas<'a> {
                 json!({"type": "string", "format": "date-time"})
             }
             Kind::Message(m) if m.is_map_entry() => Json::Null,
+            Kind::Message(m) if is_list(m) => {
+                let only = m.fields().next().ok_or("a list without a field")?;
+                self.member(&only, way)?
+            }
             Kind::Message(m) => self.message(m, way)?,
         })
     }
@@ -168,6 +172,12 @@ pub(crate) fn member_name(field: &FieldDescriptor) -> String {
         Some(Value::String(name)) if !name.is_empty() => name,
         _ => field.name().to_owned(),
     }
+}
+
+/// Whether a message is nothing but its only field.
+fn is_list(message: &MessageDescriptor) -> bool {
+    let options = message.options();
+    options.extensions().any(|(e, value)| e.full_name() == "orgplane.options.v1.list" && *value == Value::Bool(true))
 }
 
 fn flag(field: &FieldDescriptor, name: &str) -> bool {

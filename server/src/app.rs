@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{heartbeat, key_watch, lease_reaper, news, notifications};
+use crate::background::{dormancy, heartbeat, key_watch, lease_reaper, news, notifications};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
@@ -43,6 +43,9 @@ impl Server {
         service.default_organization_ensure().await.map_err(Open::Store)?;
         let stop = CancellationToken::new();
         start_work(&service, &stop);
+        if let Some(threshold) = options.dormancy_threshold {
+            tokio::spawn(dormancy::run(service.clone(), threshold, stop.clone()));
+        }
         if service.store.dialect() == Dialect::Postgres {
             let url = options.database_listen_url.clone().unwrap_or_else(|| options.database_url.clone());
             let (store, dispatcher) = (service.store.clone(), service.dispatcher.clone());

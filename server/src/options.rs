@@ -15,6 +15,8 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// The sealing key's file; by default `sealing.key` in the data directory, made when it isn't there.
     pub sealing_key_file: Option<PathBuf>,
+    /// Who wasn't seen for so long is marked as dormant; nobody where it isn't said.
+    pub dormancy_threshold: Option<Duration>,
     /// Timing of the daemons' sessions.
     pub provisioners: Provisioners,
 }

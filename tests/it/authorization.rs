@@ -110,6 +110,11 @@ impl World {
         name
     }
 
+    /// A new member of the organization.
+    async fn somebody(&self) -> String {
+        self.owner.user(&self.name(), &[&self.organization]).await.1
+    }
+
     async fn waiting_version(&self) -> String {
         let script = json!({"import": {"readme": self.name()}});
         text(&self.owner.import(&self.organization, Archive::echo(&script), "echo", json!({})).await, "id")
@@ -168,7 +173,28 @@ impl World {
                     ..Default::default()
                 })
             }
+            "ListUsers" => bytes(identity::ListUsersRequest::default()),
             "GetUser" => bytes(identity::GetUserRequest { user: own_name() }),
+            "DeleteUser" => bytes(identity::DeleteUserRequest { user: self.somebody().await }),
+            "UpdateUserProfile" => {
+                bytes(identity::UpdateUserProfileRequest { user: own_name(), username: own_name(), name: self.name() })
+            }
+            "SuspendUser" => bytes(identity::SuspendUserRequest { user: self.somebody().await }),
+            "ActivateUser" => bytes(identity::ActivateUserRequest { user: self.somebody().await }),
+            "UpdateUserPassword" => bytes(identity::UpdateUserPasswordRequest {
+                user: self.somebody().await,
+                old_password: String::new(),
+                password: format!("Another-{PASSWORD}"),
+            }),
+            "ValidatePassword" => bytes(identity::ValidatePasswordRequest { password: PASSWORD.to_owned() }),
+            "ListSiteRoles" => bytes(identity::ListSiteRolesRequest {}),
+            "GetUserRoles" => bytes(identity::GetUserRolesRequest { user: own_name() }),
+            "UpdateUserRoles" => bytes(identity::UpdateUserRolesRequest { user: own_name(), roles: Vec::new() }),
+            "GetUserLoginType" => bytes(identity::GetUserLoginTypeRequest { user: own_name() }),
+            "GetUserOrganization" => bytes(organization::GetUserOrganizationRequest {
+                user: own_name(),
+                organization_name: "home".to_owned(),
+            }),
             "ListOrganizations" => bytes(organization::ListOrganizationsRequest {}),
             "CreateOrganization" => {
                 bytes(organization::CreateOrganizationRequest { name: self.name(), ..Default::default() })

@@ -1,5 +1,10 @@
 //! `/api/v2/users`: the first user, signing in, every place that a token may stand in, members.
 
+mod administration;
+mod commands;
+mod lists;
+mod races;
+
 use orgplane_tests::deployment::{OWNER, PASSWORD};
 use orgplane_tests::world::text;
 use orgplane_tests::{Databases, Deployment, Rest};

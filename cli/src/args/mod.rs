@@ -14,6 +14,7 @@ mod roles;
 mod route;
 mod server;
 mod templates;
+mod users;
 mod workspaces;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -40,6 +41,9 @@ pub(crate) use server::{BuiltIn, Server, Timing};
 pub(crate) use templates::{
     DeleteTemplates, ListTemplates, ListVersions, PromoteVersion, Push, ShowTemplate, TemplateColumn, Templates,
     VersionColumn, Versions,
+};
+pub(crate) use users::{
+    CreateUser, DeleteUser, EditRoles, ListUsers, LoginWay, SetUserStatus, ShowUser, UserColumn, Users,
 };
 pub(crate) use workspaces::{
     Create, DeleteWorkspace, ListWorkspaces, Logs, ShowWorkspace, StartWorkspace, StopWorkspace, WorkspaceColumn,
@@ -108,6 +112,9 @@ pub(crate) enum Command {
     /// Manage organizations.
     #[command(visible_aliases = ["organization", "orgs", "org"], subcommand)]
     Organizations(Organizations),
+    /// Manage users.
+    #[command(visible_alias = "user", subcommand)]
+    Users(Users),
     /// Upload templates and manage them.
     #[command(visible_alias = "template", subcommand)]
     Templates(Templates),
@@ -231,6 +238,10 @@ mod tests {
             "orgplane org delete data-platform -y",
             "orgplane provisioner jobs ls -s pending,running -l 10 -i me -c id,queue",
             "orgplane provisioner job cancel 01995a3c-7d5e-7b1f-8a52-3f0c3a1e9b11 -O x",
+            "orgplane users create -u ada -e ada@example.com --password-file -",
+            "orgplane user ls -c username,created_at",
+            "orgplane users rm ada -y",
+            "orgplane users edit-roles ada --roles owner,auditor",
             "orgplane templates push hello -d . -y --variable a=b --variables-file f --activate=false",
             "orgplane templates push --activate -m text",
             "orgplane template ls",
@@ -335,6 +346,9 @@ mod tests {
             ("orgplane organizations roles update a", "--permission"),
             ("orgplane organizations members list -c color", "organization roles"),
             ("orgplane organizations show --only-id -o json", "cannot be used"),
+            ("orgplane users create --username ada", "--email"),
+            ("orgplane users create -u a -e a@b --password secret", "--password"),
+            ("orgplane users edit-roles ada", "--roles"),
             ("orgplane templates push --variable x", "key=value"),
             ("orgplane templates delete", "<TEMPLATES>"),
             ("orgplane logs first --build 0", "--build"),

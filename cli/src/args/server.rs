@@ -54,6 +54,12 @@ pub(crate) struct Server {
     /// The key that seals sensitive columns; by default sealing.key in the data folder, made when it isn't there.
     #[arg(long, env = "ORGPLANE_SEALING_KEY_FILE", value_name = "FILE")]
     pub(crate) sealing_key_file: Option<PathBuf>,
+    /// Users who weren't here for this long show as dormant until they come back; 0s for never.
+    #[arg(
+        long, env = "ORGPLANE_DORMANCY_THRESHOLD", default_value = "90d", value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    pub(crate) dormancy_threshold: Duration,
     #[command(flatten)]
     pub(crate) built_in: BuiltIn,
     #[command(flatten)]

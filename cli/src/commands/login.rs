@@ -110,7 +110,8 @@ async fn password(args: &Login, question: &str) -> Result<String> {
     terminal::read_line().await.context("give the password with --password-file, ORGPLANE_PASSWORD or on stdin")
 }
 
-async fn password_from(path: &Path) -> Result<String> {
+/// The first line of a file, or of stdin for `-`.
+pub(super) async fn password_from(path: &Path) -> Result<String> {
     if path.as_os_str() == "-" {
         return terminal::read_line().await;
     }

@@ -10,6 +10,7 @@ mod organizations;
 mod provisioner;
 mod server;
 mod templates;
+mod users;
 mod version;
 mod whoami;
 mod workspaces;
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::args::{
-    Args, Command, Jobs, Keys, LogFormat, Members, Organizations, Provisioner, Provisionerd, Roles, Templates, Versions,
+    Args, Command, Jobs, Keys, LogFormat, Members, Organizations, Provisioner, Provisionerd, Roles, Templates, Users,
+    Versions,
 };
 use crate::{interrupt, logging};
 
@@ -86,6 +88,13 @@ async fn with_runtime(command: Command) -> Result<ExitCode> {
             Roles::Update(args) => organizations::roles::update(args).await?,
             Roles::Delete(args) => organizations::roles::delete(args).await?,
         },
+        Command::Users(Users::Create(args)) => users::create(args).await?,
+        Command::Users(Users::List(args)) => users::list(args).await?,
+        Command::Users(Users::Show(args)) => users::show(args).await?,
+        Command::Users(Users::Suspend(args)) => users::suspend(args).await?,
+        Command::Users(Users::Activate(args)) => users::activate(args).await?,
+        Command::Users(Users::Delete(args)) => users::delete(args).await?,
+        Command::Users(Users::EditRoles(args)) => users::edit_roles(args).await?,
         Command::Templates(Templates::Push(args)) => templates::push::run(*args).await?,
         Command::Templates(Templates::List(args)) => templates::list::run(args).await?,
         Command::Templates(Templates::Show(args)) => templates::show::run(args).await?,

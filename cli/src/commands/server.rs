@@ -30,6 +30,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 const READY_CHECK: Duration = Duration::from_secs(5);
 /// The longest silence that proxies on the way can be expected to bear.
 const MAX_HEARTBEAT: Duration = Duration::from_secs(15);
+/// When a user was last seen is known to the hour.
+const MIN_DORMANCY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) async fn run(args: args::Server) -> Result<()> {
     limits::raise_open_files();
@@ -150,6 +152,7 @@ fn options(args: &args::Server) -> Result<Options> {
         database_url: database_url(args, &data_dir)?,
         database_listen_url: database_listen_url(args)?,
         sealing_key_file: args.sealing_key_file.clone(),
+        dormancy_threshold: dormancy_threshold(args.dormancy_threshold)?,
         provisioners: Provisioners {
             lease: args.timing.lease,
             apply_lost_after: args.timing.apply_lost_after,
@@ -165,6 +168,13 @@ fn options(args: &args::Server) -> Result<Options> {
         },
         data_dir,
     })
+}
+
+fn dormancy_threshold(threshold: Duration) -> Result<Option<Duration>> {
+    if !threshold.is_zero() && threshold < MIN_DORMANCY {
+        return Err(Usage::new("--dormancy-threshold: must be at least 1d, or 0s for never").into());
+    }
+    Ok((!threshold.is_zero()).then_some(threshold))
 }
 
 fn check_timing(timing: &Timing) -> Result<()> {
@@ -273,6 +283,11 @@ mod tests {
     fn defaults_follow_the_data_folder() {
         let options = options_of("orgplane server --data-dir /tmp/some-folder").unwrap();
         assert_eq!(options.database_url.0, "sqlite:///tmp/some-folder/orgplane.db");
+        assert_eq!(options.dormancy_threshold, Some(Duration::from_secs(90 * 24 * 60 * 60)));
+        assert_eq!(
+            options_of("orgplane server --data-dir /x --dormancy-threshold 0s").unwrap().dormancy_threshold,
+            None
+        );
         assert_eq!(args_of("orgplane server").listen.http_address.to_string(), "127.0.0.1:3000");
     }
 
@@ -293,6 +308,7 @@ mod tests {
             ("--apply-lost-after 20s", "--apply-lost-after"),
             ("--reap-interval 0s", "--reap-interval"),
             ("--job-log-limit 0", "--job-log-limit"),
+            ("--dormancy-threshold 1h", "--dormancy-threshold"),
         ] {
             let error = options_of(&format!("orgplane server --data-dir /tmp/x {flags}")).unwrap_err();
             assert!(error.is::<Usage>(), "{flags}");

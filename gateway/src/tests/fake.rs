@@ -145,6 +145,7 @@ fake!(OrganizationService {
     rpc update_organization(UpdateOrganizationRequest) -> Organization;
     rpc delete_organization(DeleteOrganizationRequest) -> Message;
     rpc list_user_organizations(ListUserOrganizationsRequest) -> ListOrganizationsResponse;
+    rpc get_user_organization(GetUserOrganizationRequest) -> Organization;
 });
 
 fake!(ProvisionerKeyService {

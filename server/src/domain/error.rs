@@ -175,6 +175,18 @@ pub enum Error {
     /// There is no user yet.
     #[error("The first user has not been created yet.")]
     NoFirstUser,
+    /// Nobody deletes themselves.
+    #[error("You can't delete your own account.")]
+    OwnDeletion,
+    /// An owner is kept out only after they aren't one any more.
+    #[error("Owners can't be suspended; take the role away first.")]
+    OwnerSuspension,
+    /// The site needs an owner.
+    #[error("This is the last active owner; give the role to somebody else first.")]
+    LastOwner,
+    /// What a user owns would be nobody's.
+    #[error("The user can't be deleted: they own {0} workspaces; delete those first.")]
+    OwnsWorkspaces(u64),
     /// The default organization can't be deleted.
     #[error("The default organization can't be deleted.")]
     DefaultOrganization,

@@ -1,5 +1,6 @@
 //! The search language of lists: `key:value` terms and bare words, which are together one value of a default key.
 
+use super::Timestamp;
 use super::rule::Violations;
 
 /// Longer searches aren't read.
@@ -72,6 +73,16 @@ impl Search {
         }
     }
 
+    /// The value of a key that is a time.
+    #[must_use]
+    pub fn time(&mut self, key: &str, violations: &mut Violations) -> Option<Timestamp> {
+        let time = self.one(key, violations).map(|text| Timestamp::parse(&text.to_uppercase()));
+        if time == Some(None) {
+            violations.add(key, "must be an RFC 3339 time in quotes, such as \"2026-01-31T00:00:00Z\"");
+        }
+        time.flatten()
+    }
+
     /// Notes the keys that nobody took.
     pub fn finish(self, violations: &mut Violations) {
         for (key, _) in self.terms {
@@ -128,6 +139,20 @@ mod tests {
         assert_eq!(search.one("none", &mut violations), None);
         search.finish(&mut violations);
         assert!(violations.finish().is_ok());
+    }
+
+    #[test]
+    fn times_have_a_zone_and_a_time_of_day() {
+        let read = |text: &str| {
+            let mut violations = Violations::default();
+            let mut search = Search::parse(&format!("at:\"{text}\""), &mut violations);
+            (search.time("at", &mut violations), violations.finish().is_ok())
+        };
+        assert_eq!(read("1970-01-01T00:00:01Z"), (Some(Timestamp(1_000_000)), true));
+        assert_eq!(read("1970-01-01t02:00:00.5+02:00"), (Some(Timestamp(500_000)), true));
+        for bad in ["1970-01-01", "1970-01-01T00:00:01", "yesterday", "1"] {
+            assert_eq!(read(bad), (None, false), "{bad}");
+        }
     }
 
     #[test]

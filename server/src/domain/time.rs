@@ -21,6 +21,18 @@ impl Timestamp {
         Self(self.0.saturating_sub(micros(duration)))
     }
 
+    /// Of an RFC 3339 text; beyond what a column holds, the nearest that it does.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // The parser takes a date alone, and a time without its zone.
+        let (_, time) = text.split_once('T')?;
+        if !time.contains(['Z', '+', '-']) {
+            return None;
+        }
+        let time: prost_types::Timestamp = text.parse().ok()?;
+        Some(Self(time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1000)))
+    }
+
     /// How long ago `earlier` was; zero when it wasn't.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -30,6 +30,12 @@ impl UserStatus {
             Self::Suspended => "suspended",
         }
     }
+
+    /// The one that clients know so.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.text() == text)
+    }
 }
 
 /// How a user signs in, and how a key came to be.
@@ -59,5 +65,11 @@ impl LoginType {
             Self::Token => "token",
             Self::None => "none",
         }
+    }
+
+    /// The one that clients know so.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|login_type| login_type.text() == text)
     }
 }

@@ -3,8 +3,9 @@
 use orgplane_proto::common::v1 as common;
 use orgplane_proto::organization::v1::organization_service_server::OrganizationService;
 use orgplane_proto::organization::v1::{
-    CreateOrganizationRequest, DeleteOrganizationRequest, GetOrganizationRequest, ListOrganizationsRequest,
-    ListOrganizationsResponse, ListUserOrganizationsRequest, Organization, UpdateOrganizationRequest,
+    CreateOrganizationRequest, DeleteOrganizationRequest, GetOrganizationRequest, GetUserOrganizationRequest,
+    ListOrganizationsRequest, ListOrganizationsResponse, ListUserOrganizationsRequest, Organization,
+    UpdateOrganizationRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -66,5 +67,14 @@ impl OrganizationService for Api {
         let (caller, m) = parts(request)?;
         let rows = self.0.user_organization_list(&caller, &m.user).await.map_err(status::of)?;
         Ok(Response::new(convert::organizations(rows)))
+    }
+
+    async fn get_user_organization(
+        &self,
+        request: Request<GetUserOrganizationRequest>,
+    ) -> Result<Response<Organization>, Status> {
+        let (caller, m) = parts(request)?;
+        let row = self.0.user_organization_get(&caller, &m.user, &m.organization_name).await.map_err(status::of)?;
+        Ok(Response::new(convert::organization(row)))
     }
 }

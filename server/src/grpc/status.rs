@@ -31,6 +31,7 @@ pub fn reason(reason: Reason) -> ErrorReason {
         Reason::NotReady => ErrorReason::NotReady,
         Reason::TooEarly => ErrorReason::TooEarly,
         Reason::PreconditionFailed => ErrorReason::PreconditionFailed,
+        Reason::NotEmpty => ErrorReason::NotEmpty,
         Reason::TooLarge => ErrorReason::TooLarge,
         Reason::LeaseLost => ErrorReason::LeaseLost,
         Reason::Protocol => ErrorReason::Protocol,

@@ -134,6 +134,17 @@ impl Attempt<'_> {
         tx.commit().await
     }
 
+    /// Commits several changes and their entries: for what the server does to many at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database can't be reached.
+    pub(super) async fn commit_all(attempts: Vec<Self>, tx: Tx) -> Result<()> {
+        let now = store::now(&tx).await?;
+        let entries = attempts.iter().map(|attempt| attempt.entry(now, None)).collect::<Result<Vec<_>>>()?;
+        store::audit_log::insert_all(&tx, entries).await?;
+        tx.commit().await
+    }
+
     fn entry(&self, time: Timestamp, reason: Option<Reason>) -> Result<audit_log::Model> {
         // What failed changed nothing.
         let none = BTreeMap::new();

@@ -53,6 +53,11 @@ pub struct KeyIdentity {
 }
 
 impl Caller {
+    /// The server itself, for what it does without being called.
+    pub(super) fn server() -> Self {
+        Self { actor: Actor::Anonymous, address: None, user_agent: String::new(), request_id: Uuid::now_v7() }
+    }
+
     /// The user.
     ///
     /// # Errors

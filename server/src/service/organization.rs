@@ -85,6 +85,16 @@ impl Service {
         store::organization::list(&self.store, (!reads_all(subject)).then_some(&own), Some(user.id)).await
     }
 
+    /// An organization by its name, as a user's path has it: that they are a member isn't asked.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such user or organization, or the caller may not read one of them.
+    pub async fn user_organization_get(&self, caller: &Caller, user: &str, text: &str) -> Result<organization::Model> {
+        self.user_readable(caller, user).await?;
+        name::organization(text).map_err(|_| Error::NotFound(Kind::Organization))?;
+        self.organization_resolve(caller, text).await
+    }
+
     /// Creates an organization; its creator becomes a member.
     ///
     /// # Errors

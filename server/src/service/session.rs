@@ -55,6 +55,12 @@ impl Service {
         }
         let token = Token::generate();
         let tx = self.store.begin().await?;
+        // A password that was changed meanwhile has ended all sessions; this one would have been left out.
+        match store::user::hold(&tx, user.id).await {
+            Ok(now) if now.password_hash == user.password_hash => {}
+            Ok(_) | Err(Error::NotFound(_)) => return Err(Error::Unauthenticated(Credential::Password)),
+            Err(error) => return Err(error),
+        }
         let now = store::now(&tx).await?;
         let key = api_key::Model {
             id: token.id.clone(),

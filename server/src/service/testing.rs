@@ -26,7 +26,7 @@ pub(crate) const PASSWORD: &str = "tR0ub4dor&3-staple";
 /// A service over a store of its own.
 pub(crate) struct Deployment {
     pub(crate) service: Arc<Service>,
-    _store: TestStore,
+    test_store: TestStore,
 }
 
 impl Deref for Deployment {
@@ -47,7 +47,7 @@ pub(crate) async fn empty_deployments() -> Vec<Deployment> {
         let dispatcher = Arc::new(Dispatcher::new(queue, &options));
         let service = Service::new(store.clone(), dispatcher, news, options);
         service.default_organization_ensure().await.unwrap();
-        deployments.push(Deployment { service: Arc::new(service), _store: store });
+        deployments.push(Deployment { service: Arc::new(service), test_store: store });
     }
     deployments
 }
@@ -81,6 +81,7 @@ pub(crate) fn new_user(username: &str, organization: OrganizationId) -> NewUser 
         login_type: LoginType::None,
         status: UserStatus::Active,
         organization_ids: vec![organization.to_string()],
+        roles: Vec::new(),
     }
 }
 
@@ -90,6 +91,11 @@ pub(crate) fn anonymous() -> Caller {
 }
 
 impl Deployment {
+    /// How many statements were run so far.
+    pub(crate) fn statements(&self) -> usize {
+        self.test_store.statements()
+    }
+
     /// The user as a caller, with what they hold now.
     pub(crate) async fn caller(&self, user: UserId) -> Caller {
         let subject = store::session::subject(&self.store, user, Scope::All).await.unwrap();

@@ -1,21 +1,32 @@
-//! Accounts.
+//! Accounts: the first one, and what all have in common. What is done to them is in the files beside.
+
+mod create;
+mod delete;
+mod list;
+mod passwords;
+mod profile;
+mod roles;
+mod status;
 
 use std::collections::BTreeSet;
 
 use super::{Caller, Service};
+use crate::domain::audit::{Audited, Field, Fields};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::{Audience, GrantSource, MembershipStatus};
-use crate::domain::permission::{Action, Object, Resource, Scope, SiteRole, Subject, allowed, authorize};
+use crate::domain::permission::{Action, Object, Resource, SiteRole, Subject, allowed, may_change_holder_of, reach};
 use crate::domain::rule::Violations;
 use crate::domain::secret::Secret;
 use crate::domain::user::{LoginType, UserStatus};
 use crate::domain::{Error, Result, Timestamp, email, name, password};
-use crate::store;
 use crate::store::entity::{organization_member, role_grant, user_account};
+use crate::store::user_list::Readable;
+use crate::store::{self, Tx};
 
-/// Organizations that a new user can be put into at once.
-const MOST_ORGANIZATIONS: usize = 100;
+pub use create::NewUser;
+pub use list::UserSearch;
+pub use roles::{OfferedRole, UserRoles};
 
 /// What the first user brings.
 #[derive(Debug)]
@@ -30,32 +41,25 @@ pub struct NewFirstUser {
     pub password: Secret,
 }
 
-/// What a user is created from.
-#[derive(Debug)]
-pub struct NewUser {
-    /// The address to sign in with.
-    pub email: String,
-    /// Their handle.
-    pub username: String,
-    /// Their real name.
-    pub name: String,
-    /// Their password; empty for those who don't sign in with one.
-    pub password: Secret,
-    /// How they sign in.
-    pub login_type: LoginType,
-    /// Whether they may, and whether they did.
-    pub status: UserStatus,
-    /// The ids of their organizations as the client wrote them; nil is the default one.
-    pub organization_ids: Vec<String>,
-}
-
-/// A user with what they hold.
-#[derive(Debug)]
+/// A user with what is shown of them.
+#[derive(Debug, Clone)]
 pub struct Profile {
     /// The user.
     pub user: user_account::Model,
-    /// Roles and organizations.
-    pub subject: Subject,
+    /// Their roles of the site.
+    pub roles: BTreeSet<SiteRole>,
+    /// Those of their organizations that the caller may read.
+    pub organizations: Vec<OrganizationId>,
+}
+
+impl Audited for Profile {
+    fn fields(&self) -> Fields {
+        let Self { user, roles, organizations: _ } = self;
+        let mut fields = user.fields();
+        let roles = roles.iter().map(|role| role.text()).collect::<Vec<_>>();
+        fields.insert("rbac_roles", Field::Shown(roles.into()));
+        fields
+    }
 }
 
 impl Service {
@@ -104,71 +108,10 @@ impl Service {
             updated_at: now,
         };
         store::user::insert(&tx, user).await?;
-        let grant = role_grant::Model {
-            id: RoleGrantId::new(),
-            user_id,
-            organization_id: None,
-            role: SiteRole::Owner.text().to_owned(),
-            source: GrantSource::Manual,
-            created_at: now,
-        };
-        store::member::grant(&tx, grant).await?;
+        store::member::grant(&tx, grant_of_site(user_id, SiteRole::Owner, now)).await?;
         store::member::insert(&tx, membership(organization.id, user_id, now)).await?;
         tx.commit().await?;
         Ok((user_id, organization.id))
-    }
-
-    /// Creates a user as a member of the named organizations.
-    ///
-    /// # Errors
-    /// [`Error::Denied`] for those who may not, [`Error::Invalid`] when a rule is broken, [`Error::NotFound`] when an
-    /// organization isn't there, [`Error::AlreadyExists`] when the username or address is taken.
-    pub async fn user_create(&self, caller: &Caller, new: NewUser) -> Result<Profile> {
-        let subject = caller.user()?;
-        if !allowed(subject, Action::Create, &Object::site(Resource::User)) {
-            return Err(Error::Denied);
-        }
-        let mut violations = Violations::default();
-        account_rules(&mut violations, &new.email, &new.username, &new.name);
-        match new.login_type {
-            LoginType::Password => violations.check("password", password::check(&new.password)),
-            LoginType::Token => violations.add("login_type", "must be `password` or `none`: keys alone are tokens"),
-            LoginType::None if !new.password.is_empty() => {
-                violations.add("password", "must be empty unless the user signs in with a password");
-            }
-            LoginType::None => {}
-        }
-        let organizations = organization_ids(&mut violations, &new.organization_ids);
-        violations.finish()?;
-        let organizations = self.organizations_to_join(subject, organizations).await?;
-        let password_hash = match new.login_type {
-            LoginType::Password => self.passwords.hash(new.password).await?,
-            LoginType::None | LoginType::Token => String::new(),
-        };
-
-        let tx = self.store.begin().await?;
-        let now = store::now(&tx).await?;
-        let user = user_account::Model {
-            id: UserId::new(),
-            username: new.username,
-            email: email::canonical(&new.email),
-            name: new.name,
-            avatar_url: String::new(),
-            password_hash,
-            login_type: new.login_type,
-            status: new.status,
-            deleted: false,
-            last_seen_at: None,
-            created_at: now,
-            updated_at: now,
-        };
-        store::organization::hold_all(&tx, &organizations).await?;
-        store::user::insert(&tx, user.clone()).await?;
-        let members = organizations.iter().map(|id| membership(*id, user.id, now)).collect();
-        store::member::insert_all(&tx, members).await?;
-        tx.commit().await?;
-        let subject = store::session::subject(&self.store, user.id, Scope::All).await?;
-        Ok(Profile { user, subject })
     }
 
     /// A user, by id, username or `me`.
@@ -177,56 +120,80 @@ impl Service {
     /// [`Error::NotFound`] when there is none or the caller may not read it.
     pub async fn user_get(&self, caller: &Caller, user: &str) -> Result<Profile> {
         let user = self.user_readable(caller, user).await?;
-        let subject = store::session::subject(&self.store, user.id, Scope::All).await?;
-        Ok(Profile { user, subject })
+        self.profile(caller.user()?, user).await
     }
 
     /// The user that a path names, if the caller may read them.
     pub(crate) async fn user_readable(&self, caller: &Caller, user: &str) -> Result<user_account::Model> {
         let user = self.user_resolve(caller, user).await?;
-        let object = Object::site(Resource::User).owned_by(user.id);
-        authorize(caller.user()?, Action::Read, &object, Kind::User)?;
-        Ok(user)
+        let whom = readable(caller.user()?);
+        // What can be told without the database is.
+        let is_readable = whom.members_of.is_none()
+            || whom.own == Some(user.id)
+            || store::user_list::is_readable(&self.store, user.id, &whom).await?;
+        if is_readable { Ok(user) } else { Err(Error::NotFound(Kind::User)) }
     }
 
-    /// The live ones of these, all of which the subject must be able to add members to.
-    async fn organizations_to_join(
-        &self,
-        subject: &Subject,
-        mut ids: BTreeSet<OrganizationId>,
-    ) -> Result<BTreeSet<OrganizationId>> {
-        if ids.remove(&OrganizationId(uuid::Uuid::nil())) {
-            let default = store::organization::find_default(&self.store).await?;
-            ids.insert(default.ok_or(Error::NotFound(Kind::Organization))?.id);
-        }
-        let found = store::organization::find_all(&self.store, &ids).await?;
-        for organization in &found {
-            let object = Object::of(Resource::Organization, organization.id);
-            authorize(subject, Action::Read, &object, Kind::Organization)?;
-            let object = Object::of(Resource::OrganizationMember, organization.id);
-            authorize(subject, Action::Create, &object, Kind::Organization)?;
-        }
-        if found.len() == ids.len() { Ok(ids) } else { Err(Error::NotFound(Kind::Organization)) }
+    /// A user with what the subject may see of them.
+    async fn profile(&self, subject: &Subject, user: user_account::Model) -> Result<Profile> {
+        let id = user.id;
+        let profiles = self.profiles(subject, vec![user]).await?;
+        profiles.into_iter().next().ok_or_else(|| Error::internal(format!("user {id} is lost")))
     }
+
+    /// The same for several, in two statements.
+    async fn profiles(&self, subject: &Subject, users: Vec<user_account::Model>) -> Result<Vec<Profile>> {
+        let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+        let organizations = reach(subject, Action::Read, Resource::Organization);
+        let (mut roles, mut organizations) = (
+            store::user::site_roles(&self.store, &ids).await?,
+            store::member::organizations(&self.store, &ids, organizations.whole()).await?,
+        );
+        let profile = |user: user_account::Model| Profile {
+            roles: roles.remove(&user.id).unwrap_or_default(),
+            organizations: organizations.remove(&user.id).unwrap_or_default(),
+            user,
+        };
+        Ok(users.into_iter().map(profile).collect())
+    }
+}
+
+/// Whom a subject may read: whoever is a member of an organization where they may, and themselves.
+fn readable(subject: &Subject) -> Readable {
+    let own = Object::site(Resource::User).owned_by(subject.user_id);
+    Readable {
+        members_of: reach(subject, Action::Read, Resource::User).whole().cloned(),
+        own: allowed(subject, Action::Read, &own).then_some(subject.user_id),
+    }
+}
+
+/// That a subject may do this to a user whom they may read.
+fn check_allowed(subject: &Subject, action: Action, user: UserId) -> Result<()> {
+    let object = Object::site(Resource::User).owned_by(user);
+    if allowed(subject, action, &object) { Ok(()) } else { Err(Error::Denied) }
+}
+
+/// Takes a user for oneself until the transaction ends, as they are now: to change them, where the subject may change
+/// somebody with their roles.
+async fn taken(tx: &Tx, subject: &Subject, id: UserId) -> Result<Profile> {
+    let user = store::user::lock(tx, id).await?;
+    let roles = store::user::site_roles(tx, &[id]).await?.remove(&id).unwrap_or_default();
+    if id != subject.user_id && !may_change_holder_of(subject, &roles) {
+        return Err(Error::Denied);
+    }
+    Ok(Profile { user, roles, organizations: Vec::new() })
+}
+
+/// That the site keeps an active owner without this one, whatever others do at the same time.
+async fn check_owner_remains(tx: &Tx, without: UserId) -> Result<()> {
+    store::user::lock_owners(tx).await?;
+    if store::user::has_other_owner(tx, without).await? { Ok(()) } else { Err(Error::LastOwner) }
 }
 
 fn account_rules(violations: &mut Violations, address: &str, username: &str, real_name: &str) {
     violations.check("email", email::check(address));
     violations.check("username", name::username(username));
     violations.check("name", name::real(real_name));
-}
-
-fn organization_ids(violations: &mut Violations, texts: &[String]) -> BTreeSet<OrganizationId> {
-    const FIELD: &str = "organization_ids";
-    if texts.is_empty() || texts.len() > MOST_ORGANIZATIONS {
-        violations.add(FIELD, format!("must name 1 to {MOST_ORGANIZATIONS} organizations"));
-        return BTreeSet::new();
-    }
-    let ids: Option<BTreeSet<_>> = texts.iter().map(|text| OrganizationId::parse(text)).collect();
-    if ids.is_none() {
-        violations.add(FIELD, "must be UUIDs");
-    }
-    ids.unwrap_or_default()
 }
 
 /// A new membership.
@@ -242,6 +209,18 @@ pub(super) fn membership(
         audience: Audience::Operating,
         created_at: now,
         updated_at: now,
+    }
+}
+
+/// A new grant of a role of the site.
+fn grant_of_site(user_id: UserId, role: SiteRole, now: Timestamp) -> role_grant::Model {
+    role_grant::Model {
+        id: RoleGrantId::new(),
+        user_id,
+        organization_id: None,
+        role: role.text().to_owned(),
+        source: GrantSource::Manual,
+        created_at: now,
     }
 }
 

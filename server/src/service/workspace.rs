@@ -79,6 +79,7 @@ impl Service {
 
         let tx = self.store.begin().await?;
         store::template::hold(&tx, template.id).await?;
+        store::user::hold(&tx, owner.id).await?;
         let created_at = store::now(&tx).await?;
         let workspace = workspace::Model {
             id: WorkspaceId::new(),

@@ -1,15 +1,17 @@
 //! Memberships, and who their users are.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, JoinType,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
 };
 
 use super::entity::organization_member::{Column, Entity, Model};
 use super::entity::{role_grant, user_account};
 use super::error::{from_db, is_unique};
-use super::{Access, Tx};
+use super::{Access, Tx, placeholders};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, UserId};
 use crate::domain::member::MembershipStatus;
@@ -178,6 +180,57 @@ fn lower(column: user_account::Column) -> Expr {
 fn contains(column: user_account::Column, text: &str) -> Expr {
     let rest = Func::cust("replace").arg(lower(column)).arg(text.to_lowercase()).arg("");
     Expr::expr(rest).ne(lower(column))
+}
+
+/// The live organizations that each of these users is an active member of: those among `among`, `None` doesn't narrow.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn organizations(
+    db: &impl Access,
+    users: &[UserId],
+    among: Option<&BTreeSet<OrganizationId>>,
+) -> Result<BTreeMap<UserId, Vec<OrganizationId>>> {
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for some in users.chunks(super::IDS) {
+        let mut values: Vec<Value> = some.iter().map(|id| (*id).into()).collect();
+        let narrowed = match among {
+            None => String::new(),
+            Some(ids) => {
+                values.extend(ids.iter().map(|id| Value::from(*id)));
+                format!("AND m.organization_id IN ({})", placeholders(some.len() + 1, ids.len()))
+            }
+        };
+        let sql = format!(
+            "SELECT m.user_id, m.organization_id FROM organization_member m
+             JOIN organization o ON o.id = m.organization_id AND NOT o.deleted
+             WHERE m.user_id IN ({}) AND m.status = 'active' {narrowed} ORDER BY m.organization_id",
+            placeholders(1, some.len())
+        );
+        for row in db.query_all(&sql, values).await? {
+            let user: UserId = row.try_get_by_index(0).map_err(from_db)?;
+            found.entry(user).or_default().push(row.try_get_by_index(1).map_err(from_db)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Takes a user out of all organizations, and all roles from them.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn remove_everywhere(tx: &Tx, user: UserId) -> Result<()> {
+    tx.execute("DELETE FROM role_grant WHERE user_id = $1", [user.into()]).await?;
+    tx.execute("DELETE FROM organization_member WHERE user_id = $1", [user.into()]).await.map(|_| ())
+}
+
+/// Takes a role of the site from a user, whoever gave it.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database can't be reached.
+pub async fn revoke_of_site(tx: &Tx, user: UserId, role: &str) -> Result<()> {
+    let sql = "DELETE FROM role_grant WHERE user_id = $1 AND role = $2 AND organization_id IS NULL";
+    tx.execute(sql, [user.into(), role.into()]).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod session;
 pub mod template;
 pub mod template_version;
 pub mod user;
+pub mod user_list;
 pub mod workspace;
 pub mod workspace_build;
 

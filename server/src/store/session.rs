@@ -115,11 +115,12 @@ pub async fn subject(db: &impl Access, user_id: UserId, scope: Scope) -> Result<
 /// # Errors
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn touch(tx: &Tx, id: &str, user_id: UserId, now: Timestamp, expires_at: Timestamp) -> Result<()> {
-    let key = "UPDATE api_key SET last_used_at = $2, expires_at = $3, updated_at = $2 WHERE id = $1";
-    tx.execute(key, [id.into(), now.into(), expires_at.into()]).await?;
+    // The user first, as everybody does who changes both: two in another order would wait for each other.
     let user = "UPDATE user_account SET last_seen_at = $2,
          status = CASE status WHEN 'dormant' THEN 'active' ELSE status END WHERE id = $1";
     tx.execute(user, [user_id.into(), now.into()]).await?;
+    let key = "UPDATE api_key SET last_used_at = $2, expires_at = $3, updated_at = $2 WHERE id = $1";
+    tx.execute(key, [id.into(), now.into(), expires_at.into()]).await?;
     Ok(())
 }
 
@@ -140,4 +141,12 @@ pub async fn insert(tx: &Tx, key: api_key::Model) -> Result<()> {
 /// [`crate::domain::Error::Unavailable`] when the database can't be reached.
 pub async fn delete(tx: &Tx, id: &str) -> Result<()> {
     tx.execute("DELETE FROM api_key WHERE id = $1", [id.into()]).await.map(|_| ())
+}
+
+/// Forgets all keys of a user.
+///
+/// # Errors
+/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
+pub async fn delete_all(tx: &Tx, user_id: UserId) -> Result<()> {
+    tx.execute("DELETE FROM api_key WHERE user_id = $1", [user_id.into()]).await.map(|_| ())
 }

@@ -1,19 +1,36 @@
 //! Stores for tests: the same test runs on SQLite, and on PostgreSQL where `ORGPLANE_TEST_POSTGRES_URL` names a server.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sea_orm::DatabaseExecutor;
-
-use super::dialect::Dialect;
 use super::sealed::Sealer;
-use super::{Access, Store};
+use super::{Access as _, Store};
 
 /// A fresh store; its folder is removed with it, its PostgreSQL schema lives as long as the server that tests use.
 #[derive(Debug)]
 pub(crate) struct TestStore {
     store: Store,
+    statements: Arc<AtomicUsize>,
     _folder: Option<tempfile::TempDir>,
+}
+
+impl TestStore {
+    fn new(mut store: Store, folder: Option<tempfile::TempDir>) -> Self {
+        let statements = Arc::<AtomicUsize>::default();
+        for connection in [&mut store.read, &mut store.write] {
+            let statements = statements.clone();
+            connection.set_metric_callback(move |_| {
+                statements.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        Self { store, statements, _folder: folder }
+    }
+
+    /// How many statements it and its clones have run.
+    pub(crate) fn statements(&self) -> usize {
+        self.statements.load(Ordering::Relaxed)
+    }
 }
 
 impl Deref for TestStore {
@@ -21,38 +38,6 @@ impl Deref for TestStore {
 
     fn deref(&self) -> &Store {
         &self.store
-    }
-}
-
-/// A store whose statements are counted.
-pub(crate) struct Counted<'a> {
-    store: &'a Store,
-    statements: AtomicUsize,
-}
-
-impl<'a> Counted<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
-        Self { store, statements: AtomicUsize::new(0) }
-    }
-
-    pub(crate) fn statements(&self) -> usize {
-        self.statements.load(Ordering::Relaxed)
-    }
-}
-
-impl Access for Counted<'_> {
-    /// Asked for once by each statement.
-    fn executor(&self) -> DatabaseExecutor<'_> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        self.store.executor()
-    }
-
-    fn dialect(&self) -> Dialect {
-        self.store.dialect()
-    }
-
-    fn sealer(&self) -> &Sealer {
-        self.store.sealer()
     }
 }
 
@@ -67,7 +52,7 @@ async fn sqlite() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     let store = Store::open(&url, Sealer::new(&[1; 32])).await.unwrap();
-    TestStore { store, _folder: Some(folder) }
+    TestStore::new(store, Some(folder))
 }
 
 /// In a database of its own.
@@ -84,7 +69,7 @@ async fn postgres() -> Option<TestStore> {
     let (server, query) = url.split_once('?').map_or((url.as_str(), ""), |(server, query)| (server, query));
     let (server, _) = server.rsplit_once('/').unwrap();
     let store = Store::open(&format!("{server}/{name}?{query}"), Sealer::new(&[1; 32])).await.unwrap();
-    Some(TestStore { store, _folder: None })
+    Some(TestStore::new(store, None))
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ words! {
         NotReady = "not_ready",
         TooEarly = "too_early",
         PreconditionFailed = "precondition_failed",
+        NotEmpty = "not_empty",
         TooLarge = "too_large",
         LeaseLost = "lease_lost",
         Protocol = "protocol",
@@ -36,13 +37,15 @@ impl Error {
             | Self::Oneself(_)
             | Self::JobActive
             | Self::TemplateInUse(_)
+            | Self::OwnerSuspension
             | Self::JobEnded
             | Self::JobCanceling => Reason::Invalid,
             Self::Unauthenticated(_) => Reason::Unauthenticated,
-            Self::Denied | Self::VariablesUnknown | Self::ImportNotSucceeded(_) => Reason::Denied,
+            Self::Denied | Self::OwnDeletion | Self::VariablesUnknown | Self::ImportNotSucceeded(_) => Reason::Denied,
             Self::NotFound(_) | Self::NoFirstUser => Reason::NotFound,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::FirstUserExists
+            | Self::LastOwner
             | Self::OrganizationNotEmpty(_)
             | Self::BuildActive(_)
             | Self::WorkspaceHeld { .. }
@@ -52,6 +55,7 @@ impl Error {
             Self::ImportUnfinished => Reason::NotReady,
             Self::TooEarly => Reason::TooEarly,
             Self::StatusMismatch { .. } => Reason::PreconditionFailed,
+            Self::OwnsWorkspaces(_) => Reason::NotEmpty,
             Self::TooLarge { .. } => Reason::TooLarge,
             Self::LeaseLost(_) => Reason::LeaseLost,
             // Neither breaks the protocol: the operator named another organization, or a name that is taken for now.

@@ -152,6 +152,18 @@ pub fn pairs() -> impl Iterator<Item = (Resource, Action)> {
     TABLE.iter().map(|(resource, action, _)| (*resource, *action))
 }
 
+/// What a role of the site lets its holders do everywhere.
+pub fn of_site_role(role: SiteRole) -> impl Iterator<Item = (Resource, Action)> {
+    let holder = match role {
+        SiteRole::Owner => Holder::Owner,
+        SiteRole::UserAdmin => Holder::UserAdmin,
+        SiteRole::TemplateAdmin => Holder::TemplateAdmin,
+        SiteRole::Auditor => Holder::Auditor,
+    };
+    let rows = TABLE.iter().filter(move |(_, _, holders)| holders.contains(&holder));
+    rows.map(|(resource, action, _)| (*resource, *action))
+}
+
 /// What a role of an organization can grant.
 #[must_use]
 pub fn is_grantable(resource: Resource, action: Action) -> bool {

@@ -84,6 +84,16 @@ impl Target {
         Ok(Endpoint::from_shared(self.0.deployment.url().to_owned())?.tcp_nodelay(true).connect().await?)
     }
 
+    /// Its database.
+    pub(crate) fn database(&self) -> &orgplane_tests::Database {
+        self.0.deployment.database()
+    }
+
+    /// Calls as its owner.
+    pub(crate) fn owner(&self) -> orgplane_tests::grpc::Transport {
+        self.0.owner.transport()
+    }
+
     /// A template that does nothing; its file's id.
     pub(crate) async fn upload_empty_template(&self) -> anyhow::Result<String> {
         let answer = self.0.rest.upload(Archive::echo(&serde_json::json!({}))).await;
