@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use orgplane_client::{Proxies, Remote, Transport as Way, address};
+use orgplane_proto::audit::v1::audit_service_client::AuditServiceClient;
+use orgplane_proto::identity::v1::key_service_client::KeyServiceClient;
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::user_service_client::UserServiceClient;
 use orgplane_proto::organization::v1::organization_service_client::OrganizationServiceClient;
@@ -97,6 +99,8 @@ macro_rules! services {
 services! {
     sessions: SessionServiceClient;
     users: UserServiceClient;
+    keys: KeyServiceClient;
+    audit: AuditServiceClient;
     organizations: OrganizationServiceClient;
     provisioner_keys: ProvisionerKeyServiceClient;
     provisioner_daemons: ProvisionerDaemonServiceClient;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use orgplane_proto::FILE_DESCRIPTOR_SET;
+use orgplane_proto::audit::v1 as audit;
 use orgplane_proto::identity::v1 as identity;
 use orgplane_proto::organization::v1 as organization;
 use orgplane_proto::provisioner::v1 as provisioner;
@@ -46,11 +47,25 @@ const SITE_OWNER: [Gets; 6] = [Who, No, No, No, No, Yes];
 const MEMBERS: [Gets; 6] = [Who, Gone, Yes, Yes, Yes, Yes];
 const ADMINS: [Gets; 6] = [Who, Gone, No, No, Yes, Yes];
 const ADMINS_HIDDEN: [Gets; 6] = [Who, Gone, Gone, Gone, Yes, Yes];
+const OWN_KEYS: [Gets; 6] = [Who, Gone, Gone, Yes, Gone, Yes];
+const AUDITORS: [Gets; 6] = [Who, No, No, No, Yes, Yes];
 const OWN: [Gets; 6] = [Who, Gone, Gone, Yes, Yes, Yes];
 
 const TABLE: &[(&str, [Gets; 6])] = &[
     ("identity.v1.SessionService/Login", PUBLIC),
     ("identity.v1.SessionService/Logout", SIGNED_IN),
+    ("identity.v1.KeyService/CreateKey", OWN_KEYS),
+    ("identity.v1.KeyService/CreateToken", OWN_KEYS),
+    ("identity.v1.KeyService/ListTokens", OWN_KEYS),
+    ("identity.v1.KeyService/GetTokenConfig", OWN_KEYS),
+    ("identity.v1.KeyService/GetToken", OWN_KEYS),
+    ("identity.v1.KeyService/GetKey", OWN_KEYS),
+    ("identity.v1.KeyService/DeleteKey", OWN_KEYS),
+    ("identity.v1.KeyService/ExpireKey", OWN_KEYS),
+    ("identity.v1.AuthorizationService/CheckAuthorization", SIGNED_IN),
+    ("identity.v1.AuthorizationService/ListScopes", PUBLIC),
+    ("audit.v1.AuditService/ListAuditLogs", AUDITORS),
+    ("audit.v1.AuditService/StreamAuditLogs", AUDITORS),
     ("identity.v1.UserService/GetFirstUser", PUBLIC),
     ("identity.v1.UserService/CreateFirstUser", [Now; 6]),
     ("identity.v1.UserService/CreateUser", SITE_OWNER),
@@ -193,6 +208,11 @@ impl World {
         text(&workspace, "id")
     }
 
+    /// The id of a new token of the member's.
+    async fn key_of_member(&self) -> String {
+        self.owner.token_of("member", json!({})).await[..10].to_owned()
+    }
+
     /// The messages with which `caller` calls a method: fresh objects where the call changes or ends them.
     async fn messages(&self, method: &str, caller: &str) -> Vec<Vec<u8>> {
         let organization = || self.organization.clone();
@@ -205,6 +225,22 @@ impl World {
         let message = match rpc {
             "Login" => bytes(identity::LoginRequest { email: OWNER.0.to_owned(), password: PASSWORD.to_owned() }),
             "Logout" => bytes(identity::LogoutRequest {}),
+            "CreateKey" => bytes(identity::CreateKeyRequest { user: own_name() }),
+            "CreateToken" => bytes(identity::CreateTokenRequest { user: own_name(), ..Default::default() }),
+            "ListTokens" => bytes(identity::ListTokensRequest { user: own_name(), ..Default::default() }),
+            "GetTokenConfig" => bytes(identity::GetTokenConfigRequest { user: own_name() }),
+            "GetToken" => {
+                let token_name = self.name();
+                self.owner.token_of("member", json!({"token_name": token_name})).await;
+                bytes(identity::GetTokenRequest { user: own_name(), token_name })
+            }
+            "GetKey" => bytes(identity::GetKeyRequest { user: own_name(), key: self.key_of_member().await }),
+            "DeleteKey" => bytes(identity::DeleteKeyRequest { user: own_name(), key: self.key_of_member().await }),
+            "ExpireKey" => bytes(identity::ExpireKeyRequest { user: own_name(), key: self.key_of_member().await }),
+            "CheckAuthorization" => bytes(identity::CheckAuthorizationRequest::default()),
+            "ListScopes" => bytes(identity::ListScopesRequest {}),
+            "ListAuditLogs" => bytes(audit::ListAuditLogsRequest::default()),
+            "StreamAuditLogs" => bytes(audit::StreamAuditLogsRequest::default()),
             "GetFirstUser" => bytes(identity::GetFirstUserRequest {}),
             "CreateFirstUser" => bytes(identity::CreateFirstUserRequest {
                 email: "second@example.com".to_owned(),

@@ -1,5 +1,6 @@
 //! The command line, as types without logic.
 
+mod audit;
 mod connection;
 mod demo;
 mod gateway;
@@ -12,11 +13,13 @@ mod provisioner;
 mod route;
 mod server;
 mod templates;
+mod tokens;
 mod workspaces;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use audit::{Audit, AuditColumn, ExportAudit, ListAudit};
 pub(crate) use connection::{Connection, Organization, Output};
 pub(crate) use demo::{Demo, Engine};
 pub(crate) use gateway::Gateway;
@@ -32,11 +35,12 @@ pub(crate) use provisioner::{
     CreateKey, DaemonColumn, DaemonState, DeleteKey, KeyColumn, Keys, List, ListKeys, Provisioner, Provisionerd, Start,
 };
 pub(crate) use route::Route;
-pub(crate) use server::{BuiltIn, Server, Timing};
+pub(crate) use server::{BuiltIn, Policy, Server, Timing};
 pub(crate) use templates::{
     DeleteTemplates, ListTemplates, ListVersions, PromoteVersion, Push, ShowTemplate, TemplateColumn, Templates,
     VersionColumn, Versions,
 };
+pub(crate) use tokens::{CreateToken, ListTokens, RemoveToken, TokenColumn, Tokens, ViewToken};
 pub(crate) use workspaces::{
     Create, DeleteWorkspace, ListWorkspaces, Logs, ShowWorkspace, StartWorkspace, StopWorkspace, WorkspaceColumn,
 };
@@ -104,6 +108,12 @@ pub(crate) enum Command {
     /// Manage organizations.
     #[command(visible_aliases = ["organization", "orgs", "org"], subcommand)]
     Organizations(Organizations),
+    /// Manage tokens: for programs that call on your behalf.
+    #[command(visible_alias = "token", subcommand)]
+    Tokens(Tokens),
+    /// Read the audit log: who changed what.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Upload templates and manage them.
     #[command(visible_alias = "template", subcommand)]
     Templates(Templates),

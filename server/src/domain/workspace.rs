@@ -1,6 +1,6 @@
 //! Workspaces and their builds: what a build does, why, and what that makes of the workspace.
 
-use sea_orm::{DeriveActiveEnum, EnumIter};
+use sea_orm::{ActiveEnum as _, DeriveActiveEnum, EnumIter};
 
 use super::id::BuildId;
 use super::{Timestamp, job};
@@ -54,6 +54,20 @@ pub enum BuildReason {
     /// Somebody paused a task.
     #[sea_orm(string_value = "task_manual_pause")]
     TaskManualPause,
+}
+
+impl BuildReason {
+    /// As it is stored, and as clients know it.
+    #[must_use]
+    pub fn text(self) -> String {
+        self.to_value()
+    }
+
+    /// The one that is stored so.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::try_from_value(&text.to_owned()).ok()
+    }
 }
 
 /// Differs when a workspace, its latest build or that build's job has changed.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::audit::Attempt;
 use super::{Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::{Audience, GrantSource, MembershipStatus};
@@ -72,6 +74,18 @@ impl Service {
     /// # Errors
     /// [`Error::FirstUserExists`] when there is one, [`Error::Invalid`] when a rule is broken.
     pub async fn first_user_create(&self, caller: &Caller, new: NewFirstUser) -> Result<(UserId, OrganizationId)> {
+        let mut attempt = self.attempt(caller, AuditAction::Register, AuditResource::User);
+        let result = self.first_user_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn first_user_create_attempt(
+        &self,
+        caller: &Caller,
+        new: NewFirstUser,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<(UserId, OrganizationId)> {
+        attempt.named(&new.username);
         tracing::info!(address = ?caller.address, request = %caller.request_id, "the first user is asked for");
         // Asked before the costly hash, because anybody may call this.
         if store::user::any(&self.store).await? {
@@ -103,7 +117,7 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        store::user::insert(&tx, user).await?;
+        store::user::insert(&tx, user.clone()).await?;
         let grant = role_grant::Model {
             id: RoleGrantId::new(),
             user_id,
@@ -114,7 +128,7 @@ impl Service {
         };
         store::member::grant(&tx, grant).await?;
         store::member::insert(&tx, membership(organization.id, user_id, now)).await?;
-        tx.commit().await?;
+        attempt.by(user_id).about(user_id.0, &user.username).change(None, Some(&user)).commit(tx).await?;
         Ok((user_id, organization.id))
     }
 
@@ -124,6 +138,13 @@ impl Service {
     /// [`Error::Denied`] for those who may not, [`Error::Invalid`] when a rule is broken, [`Error::NotFound`] when an
     /// organization isn't there, [`Error::AlreadyExists`] when the username or address is taken.
     pub async fn user_create(&self, caller: &Caller, new: NewUser) -> Result<Profile> {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::User);
+        let result = self.user_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn user_create_attempt(&self, caller: &Caller, new: NewUser, attempt: &mut Attempt<'_>) -> Result<Profile> {
+        attempt.named(&new.username);
         let subject = caller.user()?;
         if !allowed(subject, Action::Create, &Object::site(Resource::User)) {
             return Err(Error::Denied);
@@ -166,7 +187,7 @@ impl Service {
         store::user::insert(&tx, user.clone()).await?;
         let members = organizations.iter().map(|id| membership(*id, user.id, now)).collect();
         store::member::insert_all(&tx, members).await?;
-        tx.commit().await?;
+        attempt.about(user.id.0, &user.username).change(None, Some(&user)).commit(tx).await?;
         let subject = store::session::subject(&self.store, user.id, Scope::All).await?;
         Ok(Profile { user, subject })
     }

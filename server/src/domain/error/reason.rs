@@ -22,6 +22,7 @@ pub enum Reason {
     RateLimited,
     Unavailable,
     Internal,
+    PreconditionRequired,
 }
 
 impl Error {
@@ -45,7 +46,8 @@ impl Error {
             | Self::BuildActive(_)
             | Self::WorkspaceHeld { .. }
             | Self::NotReleasable(_)
-            | Self::WorkspaceDeleted => Reason::Conflict,
+            | Self::WorkspaceDeleted
+            | Self::TooManyKeys(_) => Reason::Conflict,
             Self::WorkspaceGone => Reason::Gone,
             Self::ImportUnfinished => Reason::NotReady,
             Self::TooEarly => Reason::TooEarly,
@@ -56,7 +58,10 @@ impl Error {
             Self::Protocol(ProtocolFault::WrongOrganization(_)) => Reason::Conflict,
             Self::Protocol(ProtocolFault::NameInUse(_)) => Reason::AlreadyExists,
             Self::Protocol(_) => Reason::Protocol,
-            Self::Busy | Self::Crowded | Self::TooMany { .. } | Self::SlowReader => Reason::RateLimited,
+            Self::Busy | Self::Crowded | Self::TooMany { .. } | Self::TooFast { .. } | Self::SlowReader => {
+                Reason::RateLimited
+            }
+            Self::BypassDenied => Reason::PreconditionRequired,
             Self::Unavailable(_) | Self::Stopping => Reason::Unavailable,
             Self::Internal(_) => Reason::Internal,
         }
@@ -65,7 +70,7 @@ impl Error {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Denied,
@@ -82,6 +87,7 @@ impl Reason {
         Self::RateLimited,
         Self::Unavailable,
         Self::Internal,
+        Self::PreconditionRequired,
     ];
 
     /// As it is stored.
@@ -104,6 +110,7 @@ impl Reason {
             Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+            Self::PreconditionRequired => "precondition_required",
         }
     }
 

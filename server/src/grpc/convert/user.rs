@@ -57,7 +57,8 @@ fn user_status(status: UserStatus) -> pb::UserStatus {
     }
 }
 
-fn from_login_type(login_type: LoginType) -> pb::LoginType {
+/// How somebody signs in, as the API has it.
+pub(super) fn from_login_type(login_type: LoginType) -> pb::LoginType {
     match login_type {
         LoginType::Password => pb::LoginType::Password,
         LoginType::Token => pb::LoginType::Token,
