@@ -318,11 +318,11 @@ async fn tokens_on_the_command_line() {
     assert_eq!((&json[0]["token_name"], &json[0]["lifetime_seconds"]), (&json!("ci"), &json!(30 * 24 * 60 * 60)));
     assert!(run("tokens view ci").await.ok().contains("template:read user:read"));
     assert!(run(&format!("tokens view {}", &token[..10])).await.ok().contains("ci"));
-    run("tokens remove ci").await.ok();
+    let _ = run("tokens remove ci").await.ok();
     owner.with(&token).get("/api/v2/users/me").await.refused(401);
     assert!(run("tokens list").await.ok().is_empty());
     assert!(run("tokens list --include-expired").await.ok().contains("ci"));
-    run("tokens remove ci --delete").await.ok();
+    let _ = run("tokens remove ci --delete").await.ok();
     assert!(run("tokens view ci").await.failed().contains("orgplane tokens list"));
     assert!(run("tokens create --lifetime 0s").await.failed().contains("--lifetime"));
 }

@@ -67,7 +67,7 @@ pub(crate) struct ListTokens {
 pub(crate) struct ViewToken {
     /// Its name or id.
     #[arg(value_name = "NAME")]
-    pub(crate) token: String,
+    pub(crate) which: String,
     #[command(flatten)]
     pub(crate) connection: Connection,
     #[command(flatten)]
@@ -79,7 +79,7 @@ pub(crate) struct ViewToken {
 pub(crate) struct RemoveToken {
     /// Its name or id.
     #[arg(value_name = "NAME")]
-    pub(crate) token: String,
+    pub(crate) which: String,
     /// Delete it; otherwise it is listed among the expired ones for a week.
     #[arg(long)]
     pub(crate) delete: bool,

@@ -73,7 +73,7 @@ fn cell(token: &ApiKey, column: &Column) -> String {
 
 pub(crate) async fn view(args: ViewToken) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
-    let token = find(&client, &args.token).await?;
+    let token = find(&client, &args.which).await?;
     match args.output.output {
         Format::Json => output::json(&token),
         Format::Table => output::record(&[
@@ -89,7 +89,7 @@ pub(crate) async fn view(args: ViewToken) -> Result<()> {
 
 pub(crate) async fn remove(args: RemoveToken) -> Result<()> {
     let client = Client::signed_in(&args.connection).await?;
-    let ApiKey { id: key, user_id: user, .. } = find(&client, &args.token).await?;
+    let ApiKey { id: key, user_id: user, .. } = find(&client, &args.which).await?;
     if args.delete {
         client.keys().delete_key(DeleteKeyRequest { user, key }).await.context("can't delete the token")?;
         output::progress("Token has been deleted.");

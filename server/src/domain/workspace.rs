@@ -1,6 +1,6 @@
 //! Workspaces and their builds: what a build does, why, and what that makes of the workspace.
 
-use sea_orm::{ActiveEnum as _, DeriveActiveEnum, EnumIter};
+use sea_orm::{DeriveActiveEnum, EnumIter};
 
 use super::id::BuildId;
 use super::{Timestamp, job};
@@ -57,16 +57,41 @@ pub enum BuildReason {
 }
 
 impl BuildReason {
-    /// As it is stored, and as clients know it.
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Initiator,
+        Self::Autostart,
+        Self::Autostop,
+        Self::Dormancy,
+        Self::Dashboard,
+        Self::Cli,
+        Self::SshConnection,
+        Self::VscodeConnection,
+        Self::JetbrainsConnection,
+        Self::TaskManualPause,
+    ];
+
+    /// As clients know it.
     #[must_use]
-    pub fn text(self) -> String {
-        self.to_value()
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Initiator => "initiator",
+            Self::Autostart => "autostart",
+            Self::Autostop => "autostop",
+            Self::Dormancy => "dormancy",
+            Self::Dashboard => "dashboard",
+            Self::Cli => "cli",
+            Self::SshConnection => "ssh_connection",
+            Self::VscodeConnection => "vscode_connection",
+            Self::JetbrainsConnection => "jetbrains_connection",
+            Self::TaskManualPause => "task_manual_pause",
+        }
     }
 
-    /// The one that is stored so.
+    /// The one that clients write so.
     #[must_use]
     pub fn named(text: &str) -> Option<Self> {
-        Self::try_from_value(&text.to_owned()).ok()
+        Self::ALL.into_iter().find(|reason| reason.text() == text)
     }
 }
 

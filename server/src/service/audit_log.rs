@@ -16,7 +16,7 @@ use crate::domain::workspace::BuildReason;
 use crate::domain::{Error, Result, Timestamp, email};
 use crate::store;
 use crate::store::audit_log::{Filter, Listed};
-use crate::store::entity::user_account;
+use crate::store::entity::{audit_log, user_account};
 
 /// Entries that are counted.
 pub const COUNTED: i64 = 2000;
@@ -30,7 +30,11 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct AuditView {
     /// The entry.
-    pub listed: Listed,
+    pub entry: audit_log::Model,
+    /// What it is about was deleted since.
+    pub is_deleted: bool,
+    /// The name of its organization, the name for people, and its picture.
+    pub organization: Option<[String; 3]>,
     /// Who did it.
     pub user: Option<user_account::Model>,
 }
@@ -95,8 +99,9 @@ impl Service {
         let users: BTreeSet<UserId> = listed.iter().filter_map(|one| one.entry.user_id).collect();
         let users = store::user::find_many(&self.store, users).await?;
         let view = |listed: Listed| {
-            let user = listed.entry.user_id.and_then(|id| users.get(&id).cloned());
-            AuditView { listed, user }
+            let Listed { entry, is_deleted, organization } = listed;
+            let user = entry.user_id.and_then(|id| users.get(&id).cloned());
+            AuditView { entry, is_deleted, organization, user }
         };
         Ok(listed.into_iter().map(view).collect())
     }

@@ -13,12 +13,11 @@ use crate::domain::permission::{Scope, Subject};
 use crate::grpc::status;
 use crate::service::audit_log::AuditView;
 use crate::service::user::Profile;
-use crate::store::audit_log::Listed;
 use crate::store::entity::{audit_log, user_account};
 
 /// An entry as the API has it. What another version of this server wrote is shown as far as this one knows it.
 pub(crate) fn audit_log(view: AuditView) -> pb::AuditLog {
-    let AuditView { listed: Listed { entry, is_deleted, organization }, user } = view;
+    let AuditView { entry, is_deleted, organization, user } = view;
     let audit_log::Model {
         id,
         time,
