@@ -156,6 +156,10 @@ fn serde_attribute(field: &FieldDescriptor) -> String {
         Kind::Bytes if optional => parts.push("with = \"crate::json::bytes\"".to_owned()),
         _ if optional => {}
         _ => {
+            if json_flag(field, "embedded") {
+                parts.push("with = \"crate::json::embedded\"".to_owned());
+                return parts.join(", ");
+            }
             if json_flag(field, "nil_uuid") {
                 parts.push("serialize_with = \"crate::json::nil_uuid\"".to_owned());
             } else if nullable {

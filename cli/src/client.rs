@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use orgplane_client::{Proxies, Remote, Transport as Way, address};
+use orgplane_proto::audit::v1::audit_service_client::AuditServiceClient;
 use orgplane_proto::deployment::v1::deployment_service_client::DeploymentServiceClient;
+use orgplane_proto::identity::v1::key_service_client::KeyServiceClient;
 use orgplane_proto::identity::v1::session_service_client::SessionServiceClient;
 use orgplane_proto::identity::v1::user_service_client::UserServiceClient;
 use orgplane_proto::organization::v1::member_service_client::MemberServiceClient;
@@ -101,6 +103,8 @@ services! {
     deployment: DeploymentServiceClient;
     sessions: SessionServiceClient;
     users: UserServiceClient;
+    keys: KeyServiceClient;
+    audit: AuditServiceClient;
     organizations: OrganizationServiceClient;
     members: MemberServiceClient;
     roles: RoleServiceClient;

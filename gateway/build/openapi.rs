@@ -196,9 +196,7 @@ impl Operation<'_> {
                     (JSON, "") => json!({"schema": schemas.message(&output, Way::Out)?}),
                     (JSON, member) => {
                         let field = output.get_field_by_name(member).ok_or_else(|| format!("no field {member}"))?;
-                        let single = schemas.value(&field.kind(), Way::Out, &field)?;
-                        let list = json!({"type": "array", "items": single});
-                        json!({"schema": if field.is_list() { list } else { single }})
+                        json!({"schema": schemas.member(&field, Way::Out)?})
                     }
                     (text, _) if text.starts_with("text/") => json!({"schema": {"type": "string"}}),
                     _ => json!({}),

@@ -7,6 +7,7 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MethodDescriptor, Val
 
 use crate::Fallible;
 use crate::descriptor::{Binding, bindings, rest};
+use crate::schema::{Way, nullable};
 
 /// The source of the handlers and of the table of them.
 pub(crate) fn source(pool: &DescriptorPool) -> Fallible<String> {
@@ -117,16 +118,19 @@ fn reply(method: &MethodDescriptor, binding: &Binding, out: &mut String) -> Fall
         Some(Value::U32(status @ 1..)) => status,
         _ => 200,
     };
-    let member = match binding.response_body.as_str() {
-        "" => String::new(),
-        name => format!(".{name}"),
+    let (member, writer) = match binding.response_body.as_str() {
+        "" => (String::new(), "json"),
+        name => {
+            let field = method.output().get_field_by_name(name).ok_or_else(|| format!("no field {name}"))?;
+            (format!(".{name}"), if nullable(&field, Way::Out) { "json_or_null" } else { "json" })
+        }
     };
     let created = rest(method, "created_field");
     let created = created.as_ref().and_then(Value::as_str).unwrap_or_default();
     if status == 204 {
         writeln!(out, "    let _: ::orgplane_proto::common::v1::Empty = reply;\n    Ok(crate::reply::no_content())")?;
     } else if created.is_empty() {
-        writeln!(out, "    crate::reply::json({status}, &reply{member})")?;
+        writeln!(out, "    crate::reply::{writer}({status}, &reply{member})")?;
     } else {
         writeln!(out, "    crate::reply::json(if reply.{created} {{ 201 }} else {{ 200 }}, &reply{member})")?;
     }

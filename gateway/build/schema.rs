@@ -77,7 +77,8 @@ impl<'a> Schemas<'a> {
         Ok(schema)
     }
 
-    fn member(&mut self, field: &FieldDescriptor, way: Way) -> Fallible<Json> {
+    /// The schema of a member, or of a reply that is nothing but it.
+    pub(crate) fn member(&mut self, field: &FieldDescriptor, way: Way) -> Fallible<Json> {
         let single = self.value(&field.kind(), way, field)?;
         let mut schema = if field.is_map() {
             let Kind::Message(entry) = field.kind() else { return Err("a map without entries".into()) };
@@ -103,6 +104,7 @@ impl<'a> Schemas<'a> {
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => json!({"type": "integer", "format": "int64"}),
             Kind::Uint32 | Kind::Fixed32 | Kind::Uint64 | Kind::Fixed64 => json!({"type": "integer", "minimum": 0}),
             Kind::Float | Kind::Double => json!({"type": "number"}),
+            Kind::String if flag(field, "embedded") => json!({}),
             Kind::String if flag(field, "nil_uuid") => json!({"type": "string", "format": "uuid"}),
             Kind::String => json!({"type": "string"}),
             Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
@@ -128,7 +130,7 @@ pub(crate) fn describe(schema: &mut Json, text: &str) {
 }
 
 /// Whether an answer may say null. A request may anywhere: that is no news of a member.
-fn nullable(field: &FieldDescriptor, way: Way) -> bool {
+pub(crate) fn nullable(field: &FieldDescriptor, way: Way) -> bool {
     if way == Way::In || flag(field, "omit_empty") {
         return false;
     }

@@ -10,7 +10,7 @@ use axum::RequestPartsExt as _;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use http::header::USER_AGENT;
 use http::request::Parts;
-use orgplane_proto::context::{CLIENT_AGENT, ClientAddress, RequestId};
+use orgplane_proto::context::{BYPASS_LIMITS, CLIENT_AGENT, ClientAddress, RequestId};
 use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
@@ -28,6 +28,7 @@ pub(crate) struct Call {
     request_id: RequestId,
     address: Option<ClientAddress>,
     agent: Option<MetadataValue<Ascii>>,
+    bypass: Option<MetadataValue<Ascii>>,
     deadline: Duration,
 }
 
@@ -48,7 +49,9 @@ impl FromRequestParts<Gateway> for Call {
         let peer = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| ClientAddress(peer.0.ip()));
         let address = trusted.or_else(peer);
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.as_bytes().try_into().ok());
-        Ok(Self { query, variables, authorization, request_id, address, agent, deadline: gateway.options.timeout })
+        let bypass = parts.headers.get(BYPASS_LIMITS).and_then(|value| value.as_bytes().try_into().ok());
+        let deadline = gateway.options.timeout;
+        Ok(Self { query, variables, authorization, request_id, address, agent, bypass, deadline })
     }
 }
 
@@ -79,6 +82,9 @@ impl Call {
         }
         if let Some(agent) = &self.agent {
             metadata.insert(CLIENT_AGENT, agent.clone());
+        }
+        if let Some(bypass) = &self.bypass {
+            metadata.insert(BYPASS_LIMITS, bypass.clone());
         }
         request.extensions_mut().insert(self.request_id);
         if let Some(address) = self.address {

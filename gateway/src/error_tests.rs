@@ -33,7 +33,7 @@ fn every_reason_has_its_status() {
         assert_eq!(has(header::RETRY_AFTER), reason == ErrorReason::Unavailable);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json; charset=utf-8");
     }
-    assert_eq!(reasons().len(), 17);
+    assert_eq!(reasons().len(), 19);
 }
 
 #[test]

@@ -21,5 +21,8 @@ pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for")
 /// The header in which a gateway passes on what its client says that it is.
 pub const CLIENT_AGENT: &str = "x-client-agent";
 
+/// The header with which owners of the site pass the limits on how often something is called.
+pub const BYPASS_LIMITS: &str = "x-coder-bypass-ratelimit";
+
 /// The header in which a trusted proxy gives a request its id, and in which answers to calls tell it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

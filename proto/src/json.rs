@@ -144,6 +144,25 @@ pub mod timestamp {
     }
 }
 
+/// Texts that are JSON themselves; the empty one is `null`.
+#[allow(missing_docs, clippy::missing_errors_doc)]
+pub mod embedded {
+    use serde_json::Value;
+
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        // What isn't JSON is a text.
+        let value = if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(text) };
+        value.unwrap_or_else(|_| Value::String(text.to_owned())).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(if value.is_null() { String::new() } else { value.to_string() })
+    }
+}
+
 /// Optional bytes as base64.
 #[allow(missing_docs, clippy::missing_errors_doc)]
 pub mod bytes {

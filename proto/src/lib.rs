@@ -32,6 +32,15 @@ pub mod identity {
     }
 }
 
+/// The audit log.
+pub mod audit {
+    /// `orgplane.audit.v1`.
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/orgplane.audit.v1.rs"));
+    }
+}
+
 /// Organizations and their members.
 pub mod organization {
     /// `orgplane.organization.v1`.

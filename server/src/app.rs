@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{dormancy, heartbeat, key_watch, lease_reaper, news, notifications};
+use crate::background::{audit_retention, dormancy, heartbeat, key_watch, lease_reaper, news, notifications};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::news::News;
 use crate::dispatch::sql::SqlQueue;
@@ -39,7 +39,8 @@ impl Server {
         let news = Arc::new(News::default());
         let queue = Arc::new(SqlQueue::new(store.clone(), (&options.provisioners).into(), news.clone()));
         let dispatcher = Arc::new(Dispatcher::new(queue, &options.provisioners));
-        let service = Arc::new(Service::new(store, dispatcher, news, options.provisioners.clone()));
+        let service = Service::new(store, dispatcher, news, options.provisioners.clone());
+        let service = Arc::new(service.under(options.policy.clone()));
         service.default_organization_ensure().await.map_err(Open::Store)?;
         let stop = CancellationToken::new();
         start_work(&service, &stop);
@@ -112,5 +113,8 @@ pub(crate) fn start_work(service: &Service, stop: &CancellationToken) {
     tokio::spawn(news::of_logs(store.clone(), service.news.clone(), stop.clone()));
     tokio::spawn(news::of_workspaces(store.clone(), service.news.clone(), stop.clone()));
     tokio::spawn(key_watch::run(store.clone(), dispatcher.clone(), stop.clone()));
+    if let Some(retention) = service.policy.audit_retention {
+        tokio::spawn(audit_retention::run(store.clone(), retention, stop.clone()));
+    }
     tokio::spawn(lease_reaper::run(store.clone(), dispatcher.clone(), options.clone(), stop.clone()));
 }

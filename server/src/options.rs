@@ -19,6 +19,35 @@ pub struct Options {
     pub dormancy_threshold: Option<Duration>,
     /// Timing of the daemons' sessions.
     pub provisioners: Provisioners,
+    /// What people may do.
+    pub policy: Policy,
+}
+
+/// What people may do how often, and what is kept of it.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// No token lives longer.
+    pub max_token_lifetime: Duration,
+    /// Calls of one method by one user, or from one address where nobody is signed in; 0 for any number.
+    pub calls_per_minute: u32,
+    /// The same of methods that take a password.
+    pub logins_per_minute: u32,
+    /// The same of uploads of archives.
+    pub uploads_per_minute: u32,
+    /// Entries of the audit log that are older are deleted; never where it isn't said.
+    pub audit_retention: Option<Duration>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_token_lifetime: Duration::from_secs(876_600 * 60 * 60),
+            calls_per_minute: 512,
+            logins_per_minute: 60,
+            uploads_per_minute: 12,
+            audit_retention: None,
+        }
+    }
 }
 
 /// A database URL; may hold a password, so it isn't printed.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use orgplane_proto::FILE_DESCRIPTOR_SET;
+use orgplane_proto::audit::v1 as audit;
 use orgplane_proto::deployment::v1 as deployment;
 use orgplane_proto::identity::v1 as identity;
 use orgplane_proto::organization::v1 as organization;
@@ -139,6 +140,11 @@ impl World {
         text(&workspace, "id")
     }
 
+    /// The id of a new token of the member's.
+    async fn key_of_member(&self) -> String {
+        self.owner.token_of("member", json!({})).await[..10].to_owned()
+    }
+
     /// The messages with which `caller` calls a method: fresh objects where the call changes or ends them.
     async fn messages(&self, method: &str, caller: &str) -> Vec<Vec<u8>> {
         let organization = || self.organization.clone();
@@ -156,6 +162,22 @@ impl World {
             "GetAuthMethods" => bytes(deployment::GetAuthMethodsRequest {}),
             "Login" => bytes(identity::LoginRequest { email: OWNER.0.to_owned(), password: PASSWORD.to_owned() }),
             "Logout" => bytes(identity::LogoutRequest {}),
+            "CreateKey" => bytes(identity::CreateKeyRequest { user: own_name() }),
+            "CreateToken" => bytes(identity::CreateTokenRequest { user: own_name(), ..Default::default() }),
+            "ListTokens" => bytes(identity::ListTokensRequest { user: own_name(), ..Default::default() }),
+            "GetTokenConfig" => bytes(identity::GetTokenConfigRequest { user: own_name() }),
+            "GetToken" => {
+                let token_name = self.name();
+                self.owner.token_of("member", json!({"token_name": token_name})).await;
+                bytes(identity::GetTokenRequest { user: own_name(), token_name })
+            }
+            "GetKey" => bytes(identity::GetKeyRequest { user: own_name(), key: self.key_of_member().await }),
+            "DeleteKey" => bytes(identity::DeleteKeyRequest { user: own_name(), key: self.key_of_member().await }),
+            "ExpireKey" => bytes(identity::ExpireKeyRequest { user: own_name(), key: self.key_of_member().await }),
+            "CheckAuthorization" => bytes(identity::CheckAuthorizationRequest::default()),
+            "ListScopes" => bytes(identity::ListScopesRequest {}),
+            "ListAuditLogs" => bytes(audit::ListAuditLogsRequest::default()),
+            "StreamAuditLogs" => bytes(audit::StreamAuditLogsRequest::default()),
             "GetFirstUser" => bytes(identity::GetFirstUserRequest {}),
             "CreateFirstUser" => bytes(identity::CreateFirstUserRequest {
                 email: "second@example.com".to_owned(),

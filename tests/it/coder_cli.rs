@@ -252,3 +252,72 @@ async fn roles_of_an_organization() {
     let edited = coder.run(&format!("organizations members edit-roles ada reviewer {org}")).await;
     assert!(edited.ok().contains("Reviewer"), "{edited:?}");
 }
+
+/// `GET /users`, `PUT /users/{user}/status/{suspend,activate}`, `DELETE /users/{user}`.
+#[tokio::test]
+async fn users_from_create_to_delete() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, owner) = (&desk.coder, &desk.owner);
+    let line = format!("users create --username ada --email ada@example.com --password {PASSWORD}");
+    let _ = coder.run(&line).await.ok();
+    assert_eq!(names(&coder.json("users list").await, "username"), ["ada", "owner"]);
+    let table = coder.run("users list -c username,status").await;
+    assert!(table.ok().starts_with("USERNAME") && table.stdout.contains("ada"), "{table:?}");
+
+    // It asks; there is no --yes. A dormant user is activated first, so that there is something to suspend.
+    let ada = desk.deployment.rest().login("ada@example.com").await;
+    let _ = ada.get("/api/v2/users/me").await.expect(200);
+    let suspended = coder.given("yes\n", "users suspend ada").await;
+    assert!(suspended.ok().contains("User ada has been suspended!"), "{suspended:?}");
+    ada.get("/api/v2/users/me").await.refused(401);
+    let again = coder.given("yes\n", "users suspend ada").await;
+    assert!(again.ok().contains("User status is already \"suspended\""), "{again:?}");
+    let activated = coder.given("yes\n", "users activate ada").await;
+    assert!(activated.ok().contains("User ada has been activated!"), "{activated:?}");
+    let _ = ada.get("/api/v2/users/me").await.expect(200);
+    assert!(coder.given("yes\n", "users suspend owner").await.failed().contains("suspend user"), "not oneself");
+
+    // `users edit-roles` reads GET /users/{user}/roles and GET /users/roles, then PUT /users/{user}/roles.
+    let _ = coder.run("users edit-roles ada --roles auditor,template-admin --yes").await.ok();
+    let mut roles = names(&owner.get("/api/v2/users/ada").await.expect(200)["roles"], "name");
+    roles.sort();
+    assert_eq!(roles, ["auditor", "template-admin"]);
+
+    let deleted = coder.run("users delete ada").await;
+    let _ = deleted.ok();
+    assert!(deleted.stderr.contains("Successfully deleted ada."), "{deleted:?}");
+    owner.get("/api/v2/users/ada").await.refused(404);
+    assert_eq!(names(&coder.json("users list").await, "username"), ["owner"]);
+    let _ = coder.run("users delete owner").await.failed();
+}
+
+/// `GET …/keys/tokens/tokenconfig`, `POST` and `GET …/keys/tokens`, `GET …/keys/tokens/{name}`, `GET …/keys/{id}`,
+/// `DELETE …/keys/{id}`.
+#[tokio::test]
+async fn tokens() {
+    let Some(desk) = Desk::new().await else { return };
+    let (coder, anybody) = (&desk.coder, desk.deployment.rest());
+    let none = coder.run("tokens list").await;
+    assert!(none.ok().trim().is_empty() && none.stderr.contains("No tokens found"), "{none:?}");
+    let token = coder.run("tokens create --name ci --lifetime 30d").await.ok().trim().to_owned();
+    let _ = anybody.with(&token).get("/api/v2/users/me").await.expect(200);
+    // Without a lifetime the CLI asks for the longest that there is.
+    let second = coder.run("tokens create --name second").await.ok().trim().to_owned();
+    let mut listed = names(&coder.json("tokens list").await, "token_name");
+    listed.sort();
+    assert_eq!(listed, ["ci", "second"]);
+    let table = coder.run("tokens list").await;
+    assert!(table.ok().contains("ci") && !table.stdout.contains(&token), "{table:?}");
+    let taken = coder.run("tokens create --name ci").await;
+    assert!(taken.failed().contains("create tokens"), "{taken:?}");
+    let long = coder.run("tokens create --name long --lifetime 900000h").await;
+    assert!(long.failed().contains("greater than the maximum"), "{long:?}");
+    assert_eq!(coder.json("tokens view ci").await[0]["token_name"], "ci");
+
+    assert!(coder.run("tokens remove ci").await.ok().contains("deleted"));
+    anybody.with(&token).get("/api/v2/users/me").await.refused(401);
+    // Also by the token itself.
+    let _ = coder.run(&format!("tokens remove {second}")).await.ok();
+    anybody.with(&second).get("/api/v2/users/me").await.refused(401);
+    assert!(coder.run("tokens remove ci").await.failed().contains("fetch api key"));
+}

@@ -18,6 +18,7 @@ macro_rules! on_each_database {
 }
 
 mod about;
+mod audit;
 mod authorization;
 mod away;
 mod bad_input;
@@ -50,11 +51,13 @@ mod orphans_and_states;
 mod provisioner_daemons;
 mod provisioner_jobs;
 mod provisioner_keys;
+mod rate_limits;
 mod secrets_of_jobs;
 mod stream;
 mod template_versions;
 mod templates;
 mod tls;
+mod tokens;
 mod two_servers;
 mod users;
 mod workspaces;

@@ -162,6 +162,8 @@ async fn users_and_their_organizations() {
     assert_eq!(member["roles"], json!([]));
     owner.post(&path, json!({})).await.refused(400);
     assert_eq!(names(&client, "me").await, ["data-platform", "orgplane"]);
+    let named = client.get("/api/v2/users/me/organizations/Data-Platform").await.expect(200);
+    assert_eq!(named["id"], json!(other));
     owner.post(&format!("/api/v2/organizations/{other}/members/nobody"), json!({})).await.refused(404);
     client.get("/api/v2/users/owner").await.refused(404);
 }

@@ -132,6 +132,10 @@ impl Deployment {
             .flag("--contact-lost-after", "3s")
             .flag("--reap-interval", "200ms")
             .flag("--poll-interval", "500ms")
+            // Tests poll, upload and sign in as fast as they can.
+            .flag("--rate-limit-per-minute", "0")
+            .flag("--login-rate-limit-per-minute", "0")
+            .flag("--upload-rate-limit-per-minute", "0")
     }
 
     /// Where REST is: the server's one address, or a gateway's before it.

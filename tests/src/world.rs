@@ -46,6 +46,20 @@ impl Rest {
         let _ = self.put(&path, json!({"roles": [role]})).await.expect(200);
     }
 
+    /// Creates a token of a user's; the token.
+    pub async fn token_of(&self, user: &str, body: Value) -> String {
+        text(&self.post(&format!("/api/v2/users/{user}/keys/tokens"), body).await.expect(201), "key")
+    }
+
+    /// The audit log's entries of a search, newest first.
+    ///
+    /// # Panics
+    /// When they can't be read.
+    pub async fn audit(&self, q: &str) -> Vec<Value> {
+        let request = self.request(reqwest::Method::GET, "/api/v2/audit").query(&[("q", q), ("limit", "1000")]);
+        self.send(request).await.expect(200)["audit_logs"].as_array().expect("a list").clone()
+    }
+
     /// Creates a provisioner key; its secret.
     pub async fn key(&self, organization: &str, name: &str, tags: Value) -> String {
         let path = format!("/api/v2/organizations/{organization}/provisionerkeys");

@@ -1,5 +1,6 @@
 //! The command line, as types without logic.
 
+mod audit;
 mod connection;
 mod demo;
 mod gateway;
@@ -14,12 +15,14 @@ mod roles;
 mod route;
 mod server;
 mod templates;
+mod tokens;
 mod users;
 mod workspaces;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use audit::{Audit, AuditColumn, ExportAudit, ListAudit};
 pub(crate) use connection::{Connection, Organization, Output};
 pub(crate) use demo::{Demo, Engine};
 pub(crate) use gateway::Gateway;
@@ -37,11 +40,12 @@ pub(crate) use provisioner::{
 };
 pub(crate) use roles::{CreateRole, DeleteRole, RoleColumn, Roles, ShowRoles, UpdateRole};
 pub(crate) use route::Route;
-pub(crate) use server::{BuiltIn, Server, Timing};
+pub(crate) use server::{BuiltIn, Policy, Server, Timing};
 pub(crate) use templates::{
     DeleteTemplates, ListTemplates, ListVersions, PromoteVersion, Push, ShowTemplate, TemplateColumn, Templates,
     VersionColumn, Versions,
 };
+pub(crate) use tokens::{CreateToken, ListTokens, RemoveToken, TokenColumn, Tokens, ViewToken};
 pub(crate) use users::{
     CreateUser, DeleteUser, EditRoles, ListUsers, LoginWay, SetUserStatus, ShowUser, UserColumn, Users,
 };
@@ -115,6 +119,12 @@ pub(crate) enum Command {
     /// Manage users.
     #[command(visible_alias = "user", subcommand)]
     Users(Users),
+    /// Manage tokens: for programs that call on your behalf.
+    #[command(visible_alias = "token", subcommand)]
+    Tokens(Tokens),
+    /// Read the audit log: who changed what.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Upload templates and manage them.
     #[command(visible_alias = "template", subcommand)]
     Templates(Templates),

@@ -65,6 +65,8 @@ pub(crate) struct Server {
     #[command(flatten)]
     pub(crate) timing: Timing,
     #[command(flatten)]
+    pub(crate) policy: Policy,
+    #[command(flatten)]
     pub(crate) log: Log,
 }
 
@@ -143,4 +145,29 @@ pub(crate) struct Timing {
     /// Bytes of log that a job may have.
     #[arg(long, env = "ORGPLANE_JOB_LOG_LIMIT", default_value = "1048576", value_name = "BYTES")]
     pub(crate) job_log_limit: u64,
+}
+
+/// What people may do how often, and what is kept of it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "People")]
+pub(crate) struct Policy {
+    /// Calls of one operation that a user may make in a minute, or an address where nobody is signed in; 0 for any number.
+    /// Each server counts for itself.
+    #[arg(long, env = "ORGPLANE_RATE_LIMIT_PER_MINUTE", default_value = "512", value_name = "N")]
+    pub(crate) rate_limit_per_minute: u32,
+    /// The same of operations that take a password.
+    #[arg(long, env = "ORGPLANE_LOGIN_RATE_LIMIT_PER_MINUTE", default_value = "60", value_name = "N")]
+    pub(crate) login_rate_limit_per_minute: u32,
+    /// The same of uploads of archives.
+    #[arg(long, env = "ORGPLANE_UPLOAD_RATE_LIMIT_PER_MINUTE", default_value = "12", value_name = "N")]
+    pub(crate) upload_rate_limit_per_minute: u32,
+    /// The longest lifetime that a token can be given.
+    #[arg(
+        long, env = "ORGPLANE_MAX_TOKEN_LIFETIME", default_value = "876600h", value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    pub(crate) max_token_lifetime: Duration,
+    /// Delete entries of the audit log that are older, such as 365d; by default they are kept.
+    #[arg(long, env = "ORGPLANE_AUDIT_RETENTION", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) audit_retention: Option<Duration>,
 }

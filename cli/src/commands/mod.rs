@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod audit;
 pub(crate) mod completion;
 mod demo;
 mod front;
@@ -10,6 +11,7 @@ mod organizations;
 mod provisioner;
 mod server;
 mod templates;
+mod tokens;
 mod users;
 mod version;
 mod whoami;
@@ -20,8 +22,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::args::{
-    Args, Command, Jobs, Keys, LogFormat, Members, Organizations, Provisioner, Provisionerd, Roles, Templates, Users,
-    Versions,
+    Args, Audit, Command, Jobs, Keys, LogFormat, Members, Organizations, Provisioner, Provisionerd, Roles, Templates,
+    Tokens, Users, Versions,
 };
 use crate::{interrupt, logging};
 
@@ -95,6 +97,12 @@ async fn with_runtime(command: Command) -> Result<ExitCode> {
         Command::Users(Users::Activate(args)) => users::activate(args).await?,
         Command::Users(Users::Delete(args)) => users::delete(args).await?,
         Command::Users(Users::EditRoles(args)) => users::edit_roles(args).await?,
+        Command::Tokens(Tokens::Create(args)) => tokens::create(args).await?,
+        Command::Tokens(Tokens::List(args)) => tokens::list(args).await?,
+        Command::Tokens(Tokens::View(args)) => tokens::view(args).await?,
+        Command::Tokens(Tokens::Remove(args)) => tokens::remove(args).await?,
+        Command::Audit(Audit::List(args)) => audit::list(args).await?,
+        Command::Audit(Audit::Export(args)) => audit::export(args).await?,
         Command::Templates(Templates::Push(args)) => templates::push::run(*args).await?,
         Command::Templates(Templates::List(args)) => templates::list::run(args).await?,
         Command::Templates(Templates::Show(args)) => templates::show::run(args).await?,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use orgplane_gateway::Upstream;
-use orgplane_server::options::{DatabaseUrl, Provisioners};
+use orgplane_server::options::{DatabaseUrl, Policy, Provisioners};
 use orgplane_server::{Options, Server};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -166,6 +166,7 @@ fn options(args: &args::Server) -> Result<Options> {
             server_url: front::access_url(&args.listen)?.unwrap_or_default(),
             ..Provisioners::default()
         },
+        policy: policy(&args.policy)?,
         data_dir,
     })
 }
@@ -175,6 +176,23 @@ fn dormancy_threshold(threshold: Duration) -> Result<Option<Duration>> {
         return Err(Usage::new("--dormancy-threshold: must be at least 1d, or 0s for never").into());
     }
     Ok((!threshold.is_zero()).then_some(threshold))
+}
+
+fn policy(given: &args::Policy) -> Result<Policy> {
+    const LONGEST: Duration = Duration::from_secs(876_600 * 60 * 60);
+    if given.max_token_lifetime < Duration::from_secs(1) || given.max_token_lifetime > LONGEST {
+        return Err(Usage::new("--max-token-lifetime: must be between 1s and 876600h").into());
+    }
+    if given.audit_retention.is_some_and(|kept| kept < Duration::from_secs(60 * 60) || kept > LONGEST) {
+        return Err(Usage::new("--audit-retention: must be between 1h and 876600h").into());
+    }
+    Ok(Policy {
+        max_token_lifetime: given.max_token_lifetime,
+        calls_per_minute: given.rate_limit_per_minute,
+        logins_per_minute: given.login_rate_limit_per_minute,
+        uploads_per_minute: given.upload_rate_limit_per_minute,
+        audit_retention: given.audit_retention,
+    })
 }
 
 fn check_timing(timing: &Timing) -> Result<()> {
@@ -295,6 +313,8 @@ mod tests {
     fn the_defaults_are_the_servers_own() {
         let given = options_of("orgplane server --data-dir /tmp/x").unwrap().provisioners;
         assert_eq!(format!("{given:?}"), format!("{:?}", Provisioners::default()));
+        let given = options_of("orgplane server --data-dir /tmp/x").unwrap().policy;
+        assert_eq!(format!("{given:?}"), format!("{:?}", Policy::default()));
     }
 
     #[test]
@@ -309,6 +329,8 @@ mod tests {
             ("--reap-interval 0s", "--reap-interval"),
             ("--job-log-limit 0", "--job-log-limit"),
             ("--dormancy-threshold 1h", "--dormancy-threshold"),
+            ("--max-token-lifetime 0s", "--max-token-lifetime"),
+            ("--audit-retention 1m", "--audit-retention"),
         ] {
             let error = options_of(&format!("orgplane server --data-dir /tmp/x {flags}")).unwrap_err();
             assert!(error.is::<Usage>(), "{flags}");

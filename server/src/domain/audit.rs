@@ -40,6 +40,76 @@ words! {
     }
 }
 
+impl AuditAction {
+    /// As a sentence tells that it was done.
+    #[must_use]
+    fn past(self) -> &'static str {
+        match self {
+            Self::Create => "created",
+            Self::Write => "updated",
+            Self::Delete => "deleted",
+            Self::Start => "started",
+            Self::Stop => "stopped",
+            Self::Login => "logged in",
+            Self::Logout => "logged out",
+            Self::Register => "registered",
+        }
+    }
+}
+
+impl AuditResource {
+    /// For people.
+    fn words(self) -> String {
+        self.text().replace('_', " ")
+    }
+}
+
+/// What was done, as a sentence with places for who did it and to what.
+#[must_use]
+pub fn description(action: AuditAction, resource: AuditResource, failed: bool) -> String {
+    let verb = if failed { format!("unsuccessfully attempted to {}", action.text()) } else { action.past().to_owned() };
+    match action {
+        AuditAction::Login | AuditAction::Logout | AuditAction::Register => format!("{{user}} {verb}"),
+        _ => format!("{{user}} {verb} {} {{target}}", resource.words()),
+    }
+}
+
+/// The HTTP status of the operation that does this.
+#[must_use]
+pub fn success_status(action: AuditAction, resource: AuditResource) -> u16 {
+    match (action, resource) {
+        (AuditAction::Create, AuditResource::OrganizationMember | AuditResource::CustomRole) => 200,
+        (AuditAction::Create | AuditAction::Login | AuditAction::Register, _) | (_, AuditResource::WorkspaceBuild)
+            if action != AuditAction::Write =>
+        {
+            201
+        }
+        (
+            AuditAction::Delete,
+            AuditResource::ProvisionerKey | AuditResource::OrganizationMember | AuditResource::CustomRole,
+        )
+        | (AuditAction::Delete | AuditAction::Write, AuditResource::ApiKey)
+        | (AuditAction::Write, AuditResource::ProvisionerJob) => 204,
+        _ => 200,
+    }
+}
+
+/// Where people see it; empty for what has no place of its own.
+#[must_use]
+pub fn link(resource: AuditResource, target: &str, additional: &Value) -> String {
+    let text = |name: &str| additional[name].as_str().unwrap_or_default();
+    let (owner, workspace) = (text("workspace_owner"), text("workspace_name"));
+    match resource {
+        AuditResource::Template => format!("/templates/{target}"),
+        AuditResource::User => format!("/users?filter={target}"),
+        AuditResource::Workspace if !owner.is_empty() => format!("/@{owner}/{target}"),
+        AuditResource::WorkspaceBuild if !owner.is_empty() => {
+            format!("/@{owner}/{workspace}/builds/{}", text("build_number"))
+        }
+        _ => String::new(),
+    }
+}
+
 /// What a field is, or that it is a secret of which only a change may be told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Field {

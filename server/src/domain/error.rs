@@ -5,6 +5,8 @@ mod reason;
 
 pub use reason::Reason;
 
+use std::time::Duration;
+
 use super::Timestamp;
 use super::id::{DaemonId, JobId};
 use super::job::Status;
@@ -44,6 +46,7 @@ pub enum Kind {
     TemplateVersion,
     Workspace,
     Build,
+    ApiKey,
 }
 
 impl Kind {
@@ -63,6 +66,7 @@ impl Kind {
             Self::TemplateVersion => "template version",
             Self::Workspace => "workspace",
             Self::Build => "workspace build",
+            Self::ApiKey => "token",
         }
     }
 }
@@ -286,6 +290,20 @@ pub enum Error {
         /// How many one user may have.
         limit: usize,
     },
+    /// The caller has as many sessions and tokens as one user may.
+    #[error("The user has {0} sessions and tokens already, which is the limit; delete some that aren't needed.")]
+    TooManyKeys(u64),
+    /// The caller calls too often.
+    #[error("Too many {what}; try again in {} seconds.", wait.as_secs() + u64::from(wait.subsec_nanos() > 0))]
+    TooFast {
+        /// In words, more than one.
+        what: &'static str,
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// Somebody else than an owner of the site asks to pass the limits.
+    #[error("Only owners of the site may bypass the limits on how often something is called.")]
+    BypassDenied,
     /// A stream's reader took nothing for too long.
     #[error("The stream was cut off: its reader was too slow. Go on where it ended.")]
     SlowReader,

@@ -15,6 +15,7 @@ pub mod page;
 pub mod password;
 pub mod permission;
 pub mod provisioner_key;
+pub mod rate;
 pub mod rule;
 pub mod search;
 pub mod secret;

@@ -90,6 +90,20 @@ pub fn provisioner_key(text: &str) -> Rule {
     }
 }
 
+/// Tokens.
+///
+/// # Errors
+/// The broken rule.
+pub fn token(text: &str) -> Rule {
+    if text.is_empty() || text.len() > 64 {
+        Err("must be 1 to 64 bytes")
+    } else if text.chars().any(|c| is_hidden(c) || c == '/') || text.trim() != text {
+        Err("must not have slashes, control or invisible characters, or spaces around it")
+    } else {
+        Ok(())
+    }
+}
+
 /// Names for people, of organizations and templates; may be empty.
 ///
 /// # Errors

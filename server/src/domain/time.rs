@@ -33,6 +33,15 @@ impl Timestamp {
         Some(Self(time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1000)))
     }
 
+    /// The beginning of a day such as `2026-12-31`, in UTC.
+    #[must_use]
+    pub fn of_day(text: &str) -> Option<Self> {
+        let is_digit = |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
+        let fits = text.len() == 10 && text.bytes().enumerate().all(is_digit);
+        let time: prost_types::Timestamp = fits.then(|| format!("{text}T00:00:00Z").parse().ok()).flatten()?;
+        Some(Self(time.seconds.checked_mul(1_000_000)?))
+    }
+
     /// How long ago `earlier` was; zero when it wasn't.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -8,12 +8,20 @@ use zeroize::Zeroizing;
 
 use super::Timestamp;
 
+/// The stored scope of what is for all that its user may do.
+pub const ALL: &str = "all";
 /// Characters of the id.
 pub const ID: usize = 10;
 /// Characters of the secret: 130 bits.
 pub const SECRET: usize = 22;
 /// How long a session made with a password lives without use.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a session that a program asks for lives without use, and how long a token lives that nobody said it of.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long an expired token is still shown.
+pub const EXPIRED_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Sessions and tokens that one user has at most.
+pub const MOST_OF_A_USER: u64 = 1000;
 /// Last use and expiry are written at most this often.
 pub const TOUCH_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
@@ -83,6 +91,12 @@ pub(super) fn random(length: usize) -> String {
         text.extend(ALPHABET.get(six).map(|&byte| char::from(byte)));
     }
     text
+}
+
+/// What makes a made-up name one of its own.
+#[must_use]
+pub fn random_suffix() -> String {
+    format!("_{}", random(6).to_lowercase())
 }
 
 /// A number in base 62, padded to `width`.

@@ -56,6 +56,45 @@ pub enum BuildReason {
     TaskManualPause,
 }
 
+impl BuildReason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Initiator,
+        Self::Autostart,
+        Self::Autostop,
+        Self::Dormancy,
+        Self::Dashboard,
+        Self::Cli,
+        Self::SshConnection,
+        Self::VscodeConnection,
+        Self::JetbrainsConnection,
+        Self::TaskManualPause,
+    ];
+
+    /// As clients know it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Initiator => "initiator",
+            Self::Autostart => "autostart",
+            Self::Autostop => "autostop",
+            Self::Dormancy => "dormancy",
+            Self::Dashboard => "dashboard",
+            Self::Cli => "cli",
+            Self::SshConnection => "ssh_connection",
+            Self::VscodeConnection => "vscode_connection",
+            Self::JetbrainsConnection => "jetbrains_connection",
+            Self::TaskManualPause => "task_manual_pause",
+        }
+    }
+
+    /// The one that clients write so.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.text() == text)
+    }
+}
+
 /// Differs when a workspace, its latest build or that build's job has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::rate_limit::RateLimits;
 use super::{arrival, deadline, status};
 use crate::domain::error::Credential;
 use crate::domain::{Error, Result};
@@ -29,9 +30,23 @@ pub(super) const DAEMON_METHODS: &[&str] = &[
     "/orgplane.provisioner.v1.ProvisionerDaemonService/Upload",
 ];
 
+/// What the layers know.
+#[derive(Debug, Clone)]
+pub(crate) struct Layer {
+    service: Arc<Service>,
+    limits: Arc<RateLimits>,
+}
+
+impl Layer {
+    pub(crate) fn new(service: Arc<Service>) -> Self {
+        let limits = Arc::new(RateLimits::new(service.policy.clone()));
+        Self { service, limits }
+    }
+}
+
 /// Lets a call through to its service with a [`Caller`], or answers it.
 pub(crate) async fn layer(
-    State(service): State<Arc<Service>>,
+    State(Layer { service, limits }): State<Layer>,
     mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
@@ -43,9 +58,9 @@ pub(crate) async fn layer(
     let span = tracing::info_span!("grpc", %request_id, method = path);
     let deadline = deadline::of(request.headers());
     let call = deadline::within(deadline, async {
-        match actor(&service, request.uri().path(), request.headers()).await {
+        let address = address(request.extensions());
+        match admitted(&service, &limits, address, request.uri().path(), request.headers()).await {
             Ok(actor) => {
-                let address = address(request.extensions());
                 let caller = Caller { actor, address, user_agent: user_agent(request.headers()), request_id };
                 request.extensions_mut().insert(caller);
                 status::blame_sender(next.run(arrival::watched(request)).await)
@@ -77,6 +92,23 @@ pub(crate) async fn layer(
 /// What an answer's head says. One without a code goes on, and may end otherwise.
 fn code(headers: &HeaderMap) -> Code {
     headers.get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
+/// Who calls, if they don't do so too often. Whoever has no good token is nobody from their address.
+async fn admitted(
+    service: &Service,
+    limits: &RateLimits,
+    address: Option<IpAddr>,
+    method: &str,
+    headers: &HeaderMap,
+) -> Result<Actor> {
+    let actor = actor(service, method, headers).await;
+    if let Ok(actor) = &actor {
+        limits.admit(actor, address, method, headers)?;
+    } else if !DAEMON_METHODS.contains(&method) {
+        limits.admit(&Actor::Anonymous, address, method, &HeaderMap::new())?;
+    }
+    actor
 }
 
 async fn actor(service: &Service, method: &str, headers: &HeaderMap) -> Result<Actor> {

@@ -1,17 +1,21 @@
 //! gRPC in and out: each method reads its message, calls one method of [`Service`], and writes the reply. No rules.
 
 mod arrival;
+mod audit;
 mod auth;
+mod authorization;
 mod convert;
 mod deadline;
 mod deployment;
 mod dry_run;
 mod file;
+mod key;
 mod member;
 mod organization;
 mod provisioner_daemon;
 mod provisioner_job;
 mod provisioner_key;
+mod rate_limit;
 mod role;
 mod session;
 pub mod status;
@@ -24,7 +28,10 @@ mod workspace_build;
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use orgplane_proto::audit::v1::audit_service_server::AuditServiceServer;
 use orgplane_proto::deployment::v1::deployment_service_server::DeploymentServiceServer;
+use orgplane_proto::identity::v1::authorization_service_server::AuthorizationServiceServer;
+use orgplane_proto::identity::v1::key_service_server::KeyServiceServer;
 use orgplane_proto::identity::v1::session_service_server::SessionServiceServer;
 use orgplane_proto::identity::v1::user_service_server::UserServiceServer;
 use orgplane_proto::organization::v1::member_service_server::MemberServiceServer;
@@ -66,7 +73,7 @@ fn parts<T>(request: Request<T>) -> Result<(Caller, T), tonic::Status> {
 pub fn daemon_router(service: Arc<Service>) -> axum::Router {
     let daemons = ProvisionerDaemonServiceServer::new(Api(service.clone()))
         .max_decoding_message_size(provisioner_daemon::LARGEST_MESSAGE);
-    Routes::new(daemons).into_axum_router().layer(from_fn_with_state(service, auth::layer))
+    Routes::new(daemons).into_axum_router().layer(from_fn_with_state(auth::Layer::new(service), auth::layer))
 }
 
 /// Every service of the control plane behind its layers, ready to be served or to be called in process.
@@ -87,11 +94,14 @@ pub fn router(service: Arc<Service>) -> axum::Router {
         .add_service(UserServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
         .add_service(DeploymentServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
+        .add_service(KeyServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
+        .add_service(AuthorizationServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
+        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_OF_ANYBODY))
         .add_service(OrganizationServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(MemberServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(RoleServiceServer::new(api.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(ProvisionerKeyServiceServer::new(api).max_decoding_message_size(LARGEST_MESSAGE));
-    routes.into_axum_router().layer(from_fn_with_state(service, auth::layer))
+    routes.into_axum_router().layer(from_fn_with_state(auth::Layer::new(service), auth::layer))
 }
 
 #[cfg(test)]

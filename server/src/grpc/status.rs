@@ -38,6 +38,7 @@ pub fn reason(reason: Reason) -> ErrorReason {
         Reason::RateLimited => ErrorReason::RateLimited,
         Reason::Unavailable => ErrorReason::Unavailable,
         Reason::Internal => ErrorReason::Internal,
+        Reason::PreconditionRequired => ErrorReason::PreconditionRequired,
     }
 }
 
@@ -69,6 +70,9 @@ pub fn of(error: Error) -> Status {
         }
         Error::Busy | Error::Crowded | Error::TooMany { .. } => {
             details.set_retry_info(Some(RETRY_AFTER));
+        }
+        Error::TooFast { wait, .. } => {
+            details.set_retry_info(Some(*wait));
         }
         Error::Unavailable(cause) => {
             details.set_retry_info(Some(RETRY_AFTER));

@@ -166,7 +166,7 @@ async fn a_panic_ends_its_call_only() {
             "/orgplane.identity.v1.UserService/GetFirstUser",
             axum::routing::any(async || -> () { panic!("x") }),
         );
-        let router = routes.layer(from_fn_with_state(deployment.service.clone(), auth::layer));
+        let router = routes.layer(from_fn_with_state(auth::Layer::new(deployment.service.clone()), auth::layer));
         let mut users = UserServiceClient::new(transport(&router));
         let mut request = Request::new(GetFirstUserRequest {});
         let id = uuid::Uuid::now_v7();
@@ -184,7 +184,7 @@ async fn a_callers_deadline_ends_its_wait() {
     for deployment in empty_deployments().await {
         let path = "/orgplane.identity.v1.UserService/GetFirstUser";
         let routes = axum::Router::new().route(path, axum::routing::any(std::future::pending::<()>));
-        let router = routes.layer(from_fn_with_state(deployment.service.clone(), auth::layer));
+        let router = routes.layer(from_fn_with_state(auth::Layer::new(deployment.service.clone()), auth::layer));
         let request = HttpRequest::post(path).header("grpc-timeout", "20m").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let status = Status::from_header_map(response.headers()).unwrap();

@@ -1,6 +1,6 @@
 //! The one hook through which changes reach the audit log: a method that changes something makes an [`Attempt`], tells it
 //! what it is about, and commits through it, so that the change and its entry are stored together. What failed is stored
-//! by itself.
+//! by itself, as is what is left to the queue of jobs.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use super::{Actor, Caller, Service};
 use crate::domain::audit::{AuditAction, AuditResource, Audited, Difference, difference};
 use crate::domain::error::{Error, Reason};
 use crate::domain::id::{AuditId, OrganizationId, UserId};
+use crate::domain::rule::is_hidden;
 use crate::domain::{Result, Timestamp};
 use crate::store::entity::audit_log;
 use crate::store::{self, Store, Tx};
@@ -31,6 +32,7 @@ pub(super) struct Attempt<'a> {
     target: String,
     icon: String,
     diff: BTreeMap<&'static str, Difference>,
+    additional: BTreeMap<&'static str, String>,
     is_stored: bool,
 }
 
@@ -57,6 +59,7 @@ impl Service {
             target: String::new(),
             icon: String::new(),
             diff: BTreeMap::new(),
+            additional: BTreeMap::new(),
             is_stored: false,
         }
     }
@@ -78,7 +81,8 @@ impl Attempt<'_> {
 
     /// What people would call it, or what they name, before it is known which it is.
     pub(super) fn named(&mut self, name: &str) -> &mut Self {
-        name.chars().take(NAME).collect::<String>().clone_into(&mut self.target);
+        let shown = |c| if is_hidden(c) { '\u{fffd}' } else { c };
+        self.target = name.chars().take(NAME).map(shown).collect();
         self
     }
 
@@ -101,6 +105,12 @@ impl Attempt<'_> {
         self
     }
 
+    /// What else is to be known. Never a secret.
+    pub(super) fn also(&mut self, name: &'static str, value: impl ToString) -> &mut Self {
+        self.additional.insert(name, value.to_string());
+        self
+    }
+
     /// Commits the change and its entry.
     ///
     /// # Errors
@@ -113,7 +123,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// The result of the change; when it failed, that is stored first. A log that can't be written then is no reason to
+    /// The result of the change. When it failed, or was committed without [`Self::commit`] because the job's queue has
+    /// transactions of its own, that is stored first. A log that can't be written then is no reason to
     /// tell the caller something else than why it failed.
     pub(super) async fn end<T>(self, result: Result<T>) -> Result<T> {
         let reason = result.as_ref().err().map(Error::reason);
@@ -164,7 +175,7 @@ impl Attempt<'_> {
             resource_icon: self.icon.clone(),
             outcome: reason.map(Reason::text).unwrap_or_default().to_owned(),
             diff: serde_json::to_string(diff).map_err(Error::internal)?,
-            additional_fields: "{}".to_owned(),
+            additional_fields: serde_json::to_string(&self.additional).map_err(Error::internal)?,
         })
     }
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
+use super::audit::Attempt;
 use super::workspace_build::{ResourceView, import_of, no_parameters};
 use super::{Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::JobId;
 use crate::domain::job::{Input, JobType};
@@ -39,8 +41,20 @@ impl Service {
     /// # Errors
     /// [`Error::Invalid`], [`Error::NotFound`] for the version, [`Error::TooEarly`] while it is being imported.
     pub async fn dry_run_create(&self, caller: &Caller, new: NewDryRun) -> Result<JobView> {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::DryRun);
+        let result = self.dry_run_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn dry_run_create_attempt(
+        &self,
+        caller: &Caller,
+        new: NewDryRun,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<JobView> {
         let subject = caller.user()?;
         let version = self.template_version_find(subject, &new.template_version).await?;
+        attempt.of(version.organization_id).named(&version.name);
         let template = Object::of(Resource::Template, version.organization_id);
         let workspace = Object::workspace(version.organization_id, subject.user_id);
         if !allowed(subject, Action::Use, &template) || !allowed(subject, Action::Create, &workspace) {
@@ -74,7 +88,7 @@ impl Service {
             user_variable_values: tx.sealer().seal(&values),
         };
         store::dry_run::insert(&tx, &dry_run).await?;
-        tx.commit().await?;
+        attempt.about(job.id.0, &version.name).change(None, Some(&dry_run)).commit(tx).await?;
         self.dispatcher.announce();
         self.dry_run_view(job).await
     }
@@ -115,8 +129,21 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`], [`Error::JobEnded`] or [`Error::JobCanceling`].
     pub async fn dry_run_cancel(&self, caller: &Caller, version: &str, job: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Write, AuditResource::DryRun);
+        let result = self.dry_run_cancel_attempt(caller, version, job, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn dry_run_cancel_attempt(
+        &self,
+        caller: &Caller,
+        version: &str,
+        job: &str,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<()> {
         let subject = caller.user()?;
         let job = self.dry_run_find(subject, version, job).await?;
+        attempt.of(job.organization_id).about(job.id.0, "");
         authorize(subject, Action::Stop, &Object::workspace(job.organization_id, job.initiator_id), Kind::Job)?;
         self.job_stop(job.id, None).await
     }

@@ -8,8 +8,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::archive::{self, Pieces};
+use super::audit::Attempt;
 use super::{Caller, Service};
 use crate::domain::archive::{Check, Fault, MAX_SIZE};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::FileId;
 use crate::domain::permission::{Action, Object, Resource, Subject, allowed};
@@ -57,6 +59,21 @@ impl Service {
     where
         S: Stream<Item = Result<Vec<u8>>> + Send + Unpin,
     {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::File);
+        let result = self.file_upload_attempt(caller, content_type, pieces, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn file_upload_attempt<S>(
+        &self,
+        caller: &Caller,
+        content_type: &str,
+        pieces: S,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<(file::Model, bool)>
+    where
+        S: Stream<Item = Result<Vec<u8>>> + Send + Unpin,
+    {
         let subject = caller.user()?;
         if !may_upload(subject) {
             return Err(Error::Denied);
@@ -74,7 +91,8 @@ impl Service {
         let tx = self.store.begin().await?;
         store::blob::insert_from(&tx, &sha256, size, file).await?;
         let stored = store::file::insert(&tx, &sha256, TAR, subject.user_id).await?;
-        tx.commit().await?;
+        let (file, is_new) = &stored;
+        attempt.about(file.id.0, "").change((!is_new).then_some(file), Some(file)).commit(tx).await?;
         Ok(stored)
     }
 

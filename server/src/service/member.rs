@@ -39,8 +39,9 @@ impl Service {
         user: &str,
         attempt: &mut Attempt<'_>,
     ) -> Result<organization_member::Model> {
+        attempt.named(user);
         let organization = self.organization_resolve(caller, organization).await?;
-        attempt.of(organization.id).named(user);
+        attempt.of(organization.id);
         let object = Object::of(Resource::OrganizationMember, organization.id);
         authorize(caller.user()?, Action::Create, &object, Kind::Member)?;
         // Whoever may add members may look up whom to add.

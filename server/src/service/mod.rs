@@ -1,10 +1,13 @@
 //! What the control plane does: each method authorizes its caller, asks the domain, and owns its transaction. No message
 //! types, no SQL. One file per area, each a block of [`Service`].
 
+mod api_key;
 mod archive;
 pub mod assignment;
 mod audit;
+pub mod audit_log;
 mod authentication;
+mod authorization;
 pub mod built_in;
 mod caller;
 pub mod custom_role;
@@ -16,6 +19,7 @@ mod file;
 mod follow;
 mod job_bytes;
 pub mod job_view;
+mod logins;
 pub mod member;
 pub mod organization;
 mod part;
@@ -40,15 +44,18 @@ use std::sync::Arc;
 
 use crate::dispatch::Dispatcher;
 use crate::dispatch::news::News;
-use crate::options::Provisioners;
+use crate::options::{Policy, Provisioners};
 use crate::store::Store;
 
 use archive::Archives;
 use file::Transfers;
 use job_bytes::Uploads;
+use logins::Logins;
 use password::Passwords;
 use shares::Shares;
 
+pub use api_key::{NewToken, TokenQuery};
+pub use authorization::Question;
 pub use caller::{Actor, Caller, KeyIdentity, USER_AGENT};
 
 /// Every operation of the control plane.
@@ -58,6 +65,8 @@ pub struct Service {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) news: Arc<News>,
     pub(crate) provisioners: Provisioners,
+    pub(crate) policy: Policy,
+    logins: Logins,
     passwords: Passwords,
     uploads: Uploads,
     archives: Archives,
@@ -74,12 +83,20 @@ impl Service {
             dispatcher,
             news,
             provisioners,
+            policy: Policy::default(),
+            logins: Logins::default(),
             passwords: Passwords::default(),
             uploads: Uploads::default(),
             archives: Archives::default(),
             transfers: Transfers::default(),
             followers: Shares::new("open streams", follow::EACH),
         }
+    }
+
+    /// The same under another policy.
+    #[must_use]
+    pub fn under(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Whether requests can be served: the database answers.

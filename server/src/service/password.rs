@@ -1,11 +1,14 @@
-//! Password hashes: argon2id, off the runtime's threads and few at a time, because each takes 19 MiB and a core.
+//! Password hashes: argon2id, off the runtime's threads and few at a time, because each takes 19 MiB and a core. The threads
+//! are their own: an allocator keeps such a piece of memory for each thread that ever asked for one.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use crate::domain::secret::Secret;
 use crate::domain::{Error, Result};
@@ -20,19 +23,33 @@ const LONGEST: usize = 1024;
 /// Makes and checks hashes.
 #[derive(Debug)]
 pub(super) struct Passwords {
-    places: Semaphore,
-    permits: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    /// To the threads, which end with it.
+    work: Sender<Work>,
     /// Of a random password: checked where there is no hash, so that the time doesn't tell who exists.
     decoy: OnceCell<String>,
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
 impl Default for Passwords {
     fn default() -> Self {
-        Self {
-            places: Semaphore::new(AT_ONCE + WAITING),
-            permits: Arc::new(Semaphore::new(AT_ONCE)),
-            decoy: OnceCell::new(),
+        let (work, taken) = channel();
+        let taken = Arc::new(Mutex::new(taken));
+        for _ in 0..AT_ONCE {
+            let taken = taken.clone();
+            std::thread::spawn(move || do_all(&taken));
         }
+        Self { places: Arc::new(Semaphore::new(AT_ONCE + WAITING)), work, decoy: OnceCell::new() }
+    }
+}
+
+fn do_all(work: &Mutex<Receiver<Work>>) {
+    loop {
+        let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(next) = next else { return };
+        // Who waits for it hears that it is gone.
+        let _ = catch_unwind(AssertUnwindSafe(next));
     }
 }
 
@@ -42,8 +59,12 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when the system gives no randomness or memory.
     pub(super) async fn hash(&self, password: Secret) -> Result<String> {
-        let _place = self.places.try_acquire().map_err(|_| Error::Busy)?;
-        self.run(move || hash(&password)).await
+        let place = self.places.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
+        self.run(move || {
+            let _place = place;
+            hash(&password)
+        })
+        .await
     }
 
     /// Whether the hash is of this password. Takes as long where there is no hash.
@@ -51,7 +72,7 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when the stored hash is damaged.
     pub(super) async fn verify(&self, password: Secret, hash: Option<String>) -> Result<bool> {
-        let _place = self.places.try_acquire().map_err(|_| Error::Busy)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
         let real = hash.is_some();
         let hash = match hash {
             Some(hash) => hash,
@@ -60,6 +81,7 @@ impl Passwords {
         let fits = password.len() <= LONGEST;
         let password = if fits { password } else { Secret::default() };
         let matches = self.run(move || {
+            let _place = place;
             let hash = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
             Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         });
@@ -72,14 +94,15 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(Error::internal)?;
-        // The permit goes along: a caller that gives up doesn't free the core.
-        let task = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        });
-        task.await.map_err(Error::internal)?
+        let (done, result) = oneshot::channel();
+        let work = move || {
+            // Nobody waits for what its caller gave up.
+            if !done.is_closed() {
+                let _ = done.send(work());
+            }
+        };
+        self.work.send(Box::new(work)).map_err(|_| Error::internal("the threads for passwords have ended"))?;
+        result.await.map_err(Error::internal)?
     }
 }
 

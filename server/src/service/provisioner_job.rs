@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::audit::Attempt;
 use super::job_view::JobView;
 use super::{Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::{JobId, OrganizationId, UserId};
 use crate::domain::job::{LogLine, Status};
@@ -110,7 +112,20 @@ impl Service {
     /// # Errors
     /// [`Error::Invalid`], [`Error::NotFound`], [`Error::JobEnded`] or [`Error::NotReleasable`].
     pub async fn job_release(&self, caller: &Caller, organization: &str, id: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Write, AuditResource::ProvisionerJob);
+        let result = self.job_release_attempt(caller, organization, id, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn job_release_attempt(
+        &self,
+        caller: &Caller,
+        organization: &str,
+        id: &str,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<()> {
         let job = self.job_find(caller, organization, id).await?;
+        attempt.of(job.organization_id).about(job.id.0, &job.id.to_string());
         let subject = caller.user()?;
         let object = Object::of(Resource::ProvisionerJobs, job.organization_id);
         authorize(subject, Action::Update, &object, Kind::Job)?;

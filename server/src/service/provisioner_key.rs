@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::audit::Attempt;
 use super::{Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::{ProvisionerKeyId, ProvisionerKeySecretId};
 use crate::domain::permission::{Action, Object, Resource, authorize};
@@ -45,7 +47,22 @@ impl Service {
         name: &str,
         tags: BTreeMap<String, String>,
     ) -> Result<ProvisionerKey> {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::ProvisionerKey);
+        let result = self.provisioner_key_create_attempt(caller, organization, name, tags, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn provisioner_key_create_attempt(
+        &self,
+        caller: &Caller,
+        organization: &str,
+        name: &str,
+        tags: BTreeMap<String, String>,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<ProvisionerKey> {
+        attempt.named(name);
         let organization = self.organization_resolve(caller, organization).await?;
+        attempt.of(organization.id);
         let object = Object::of(Resource::ProvisionerDaemon, organization.id);
         authorize(caller.user()?, Action::Create, &object, Kind::ProvisionerKey)?;
         let mut violations = Violations::default();
@@ -74,8 +91,8 @@ impl Service {
             revoked_at: None,
             created_at,
         };
-        store::provisioner_key::insert(&tx, key, row).await?;
-        tx.commit().await?;
+        store::provisioner_key::insert(&tx, key.clone(), row).await?;
+        attempt.about(key.id.0, &key.name).change(None, Some(&key)).commit(tx).await?;
         Ok(secret)
     }
 
@@ -85,16 +102,30 @@ impl Service {
     /// [`crate::domain::Error::NotFound`] or [`crate::domain::Error::Denied`] as the caller's permission has it,
     /// [`crate::domain::Error::Invalid`] for names that no key can have.
     pub async fn provisioner_key_delete(&self, caller: &Caller, organization: &str, name: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Delete, AuditResource::ProvisionerKey);
+        let result = self.provisioner_key_delete_attempt(caller, organization, name, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn provisioner_key_delete_attempt(
+        &self,
+        caller: &Caller,
+        organization: &str,
+        name: &str,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<()> {
+        attempt.named(name);
         let organization = self.organization_resolve(caller, organization).await?;
+        attempt.of(organization.id);
         let object = Object::of(Resource::ProvisionerDaemon, organization.id);
         authorize(caller.user()?, Action::Delete, &object, Kind::ProvisionerKey)?;
         let mut violations = Violations::default();
         violations.check("provisioner_key", name::provisioner_key(name));
         violations.finish()?;
         let tx = self.store.begin().await?;
-        let id = store::provisioner_key::delete(&tx, organization.id, &name.to_lowercase()).await?;
-        tx.commit().await?;
-        self.dispatcher.key_revoked(id);
+        let key = store::provisioner_key::delete(&tx, organization.id, &name.to_lowercase()).await?;
+        attempt.about(key.id.0, &key.name).change(Some(&key), None).commit(tx).await?;
+        self.dispatcher.key_revoked(key.id);
         self.tell_servers(Notice::Keys).await;
         Ok(())
     }

@@ -1,23 +1,24 @@
 //! Signing in and out.
 
+use super::api_key::{NewKey, key_insert};
 use super::audit::Attempt;
 use super::{Actor, Caller, Service};
 use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Credential;
 use crate::domain::rule::Violations;
 use crate::domain::secret::Secret;
-use crate::domain::token::{SESSION_LIFETIME, Token};
+use crate::domain::token::{self, MOST_OF_A_USER, SESSION_LIFETIME};
 use crate::domain::user::{LoginType, UserStatus};
 use crate::domain::{Error, Result, email};
 use crate::store;
-use crate::store::entity::api_key;
 
 impl Service {
     /// Trades an address and a password for a session token. An unknown address, a user without a password and a wrong
     /// password are told alike and take as long.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when they aren't right or the user is suspended.
+    /// [`Error::Unauthenticated`] when they aren't right or the user is suspended, [`Error::TooFast`] after several that
+    /// weren't.
     pub async fn login(&self, caller: &Caller, email: &str, password: Secret) -> Result<String> {
         let mut violations = Violations::default();
         if email.is_empty() {
@@ -28,7 +29,16 @@ impl Service {
         }
         violations.finish()?;
         let mut attempt = self.attempt(caller, AuditAction::Login, AuditResource::ApiKey);
-        let result = self.login_attempt(caller, email, password, &mut attempt).await;
+        let account = self.logins.account(caller, email);
+        let result = match self.logins.wait(&account) {
+            Some(wait) => Err(Error::TooFast { what: "failed sign-ins to this account", wait }),
+            None => self.login_attempt(caller, email, password, &mut attempt).await,
+        };
+        match &result {
+            Ok(_) => self.logins.succeeded(&account),
+            Err(Error::Unauthenticated(Credential::Password)) => self.logins.failed(account),
+            Err(_) => {}
+        }
         attempt.end(result).await
     }
 
@@ -53,7 +63,6 @@ impl Service {
         if user.status == UserStatus::Suspended {
             return Err(Error::Unauthenticated(Credential::Suspended));
         }
-        let token = Token::generate();
         let tx = self.store.begin().await?;
         // A password that was changed meanwhile has ended all sessions; this one would have been left out.
         match store::user::hold(&tx, user.id).await {
@@ -62,21 +71,17 @@ impl Service {
             Err(error) => return Err(error),
         }
         let now = store::now(&tx).await?;
-        let key = api_key::Model {
-            id: token.id.clone(),
-            secret_sha256: token.hash(),
-            user_id: user.id,
+        if store::api_key::make_room(&tx, user.id, now, "").await? >= MOST_OF_A_USER {
+            store::api_key::delete_stalest_session(&tx, user.id).await?;
+        }
+        let new = NewKey {
+            user: user.id,
             login_type: LoginType::Password,
-            token_name: String::new(),
-            scope: "all".to_owned(),
-            lifetime_seconds: i64::try_from(SESSION_LIFETIME.as_secs()).map_err(Error::internal)?,
-            ip_address: caller.address.map(|address| address.to_string()).unwrap_or_default(),
-            last_used_at: now,
-            expires_at: now.plus(SESSION_LIFETIME),
-            created_at: now,
-            updated_at: now,
+            name: "",
+            scope: token::ALL,
+            lifetime: SESSION_LIFETIME,
         };
-        store::session::insert(&tx, key).await?;
+        let (token, _) = key_insert(&tx, caller, new, now).await?;
         attempt.commit(tx).await?;
         Ok(token.reveal())
     }

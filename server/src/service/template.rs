@@ -4,7 +4,9 @@ mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::audit::Attempt;
 use super::{Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, TemplateId, TemplateVersionId, UserId};
 use crate::domain::job::Status;
@@ -50,8 +52,21 @@ impl Service {
     /// [`Error::Invalid`], [`Error::Denied`], [`Error::NotFound`] for the organization or version,
     /// [`Error::AlreadyExists`].
     pub async fn template_create(&self, caller: &Caller, new: NewTemplate) -> Result<TemplateView> {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::Template);
+        let result = self.template_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn template_create_attempt(
+        &self,
+        caller: &Caller,
+        new: NewTemplate,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<TemplateView> {
         let subject = caller.user()?;
+        attempt.named(&new.name);
         let organization = self.organization_resolve(caller, &new.organization).await?;
+        attempt.of(organization.id);
         let object = Object::of(Resource::Template, organization.id);
         authorize(subject, Action::Create, &object, Kind::Template)?;
         let version_id = validate(&new)?;
@@ -84,7 +99,8 @@ impl Service {
             let rule = "must be the id of a version that isn't archived and is of no template yet";
             return Err(Error::invalid("template_version_id", rule));
         }
-        tx.commit().await?;
+        attempt.about(template.id.0, &template.name).icon(&template.icon);
+        attempt.change(None, Some(&template)).commit(tx).await?;
         self.template_view(template).await
     }
 
@@ -142,7 +158,14 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`] or [`Error::Denied`] as the caller's permission has it, [`Error::TemplateInUse`].
     pub async fn template_delete(&self, caller: &Caller, id: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Delete, AuditResource::Template);
+        let result = self.template_delete_attempt(caller, id, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn template_delete_attempt(&self, caller: &Caller, id: &str, attempt: &mut Attempt<'_>) -> Result<()> {
         let found = self.template_find(caller.user()?, id).await?;
+        attempt.of(found.organization_id).about(found.id.0, &found.name).icon(&found.icon);
         let object = Object::of(Resource::Template, found.organization_id);
         authorize(caller.user()?, Action::Delete, &object, Kind::Template)?;
         let tx = self.store.begin().await?;
@@ -153,8 +176,9 @@ impl Service {
             workspaces => return Err(Error::TemplateInUse(workspaces)),
         }
         let updated_at = store::now(&tx).await?;
-        store::template::update(&tx, template::Model { deleted: true, updated_at, ..current }).await?;
-        tx.commit().await
+        let deleted = template::Model { deleted: true, updated_at, ..current.clone() };
+        store::template::update(&tx, deleted.clone()).await?;
+        attempt.change(Some(&current), Some(&deleted)).commit(tx).await
     }
 
     /// Makes another version of a template the active one.
@@ -163,7 +187,20 @@ impl Service {
     /// [`Error::NotFound`] or [`Error::Denied`] as the caller's permission has it, [`Error::NotFound`] for the version,
     /// [`Error::Invalid`] for another template's or an archived one, [`Error::ImportNotSucceeded`].
     pub async fn template_activate(&self, caller: &Caller, id: &str, version: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Write, AuditResource::Template);
+        let result = self.template_activate_attempt(caller, id, version, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn template_activate_attempt(
+        &self,
+        caller: &Caller,
+        id: &str,
+        version: &str,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<()> {
         let found = self.template_find(caller.user()?, id).await?;
+        attempt.of(found.organization_id).about(found.id.0, &found.name).icon(&found.icon);
         let object = Object::of(Resource::Template, found.organization_id);
         authorize(caller.user()?, Action::Update, &object, Kind::Template)?;
         let version = TemplateVersionId::parse(version).ok_or_else(|| Error::invalid("id", "must be a UUID"))?;
@@ -181,9 +218,9 @@ impl Service {
             return Err(Error::ImportNotSucceeded(import.status));
         }
         let updated_at = store::now(&tx).await?;
-        let template = template::Model { active_version_id: version.id, updated_at, ..current };
-        store::template::update(&tx, template).await?;
-        tx.commit().await
+        let updated = template::Model { active_version_id: version.id, updated_at, ..current.clone() };
+        store::template::update(&tx, updated.clone()).await?;
+        attempt.change(Some(&current), Some(&updated)).commit(tx).await
     }
 
     /// A live template that the subject may read.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
+use super::audit::Attempt;
 use super::{Caller, Service, part};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::engine::Engine;
 use crate::domain::error::Kind;
 use crate::domain::id::{FileId, JobId, TemplateId, TemplateVersionId};
@@ -93,8 +95,21 @@ impl Service {
         caller: &Caller,
         new: NewTemplateVersion,
     ) -> Result<TemplateVersionView> {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::TemplateVersion);
+        let result = self.template_version_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn template_version_create_attempt(
+        &self,
+        caller: &Caller,
+        new: NewTemplateVersion,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<TemplateVersionView> {
         let subject = caller.user()?;
+        attempt.named(&new.name);
         let organization = self.organization_resolve(caller, &new.organization).await?;
+        attempt.of(organization.id);
         let ValidVersion { template_id, file_id, engine, values } = validate(&new)?;
         let object = Object::of(Resource::Template, organization.id);
         if let Some(id) = template_id {
@@ -141,7 +156,7 @@ impl Service {
             updated_at: job.created_at,
         };
         store::template_version::insert(&tx, &version).await?;
-        tx.commit().await?;
+        attempt.about(version.id.0, &version.name).change(None, Some(&version)).commit(tx).await?;
         self.dispatcher.announce();
         self.template_version_view(version).await
     }
@@ -199,8 +214,20 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::JobEnded`] or [`Error::JobCanceling`].
     pub async fn template_version_cancel(&self, caller: &Caller, id: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Write, AuditResource::TemplateVersion);
+        let result = self.template_version_cancel_attempt(caller, id, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn template_version_cancel_attempt(
+        &self,
+        caller: &Caller,
+        id: &str,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<()> {
         let subject = caller.user()?;
         let version = self.template_version_find(subject, id).await?;
+        attempt.of(version.organization_id).about(version.id.0, &version.name);
         let object = Object::of(Resource::Template, version.organization_id);
         authorize(subject, Action::Update, &object, Kind::TemplateVersion)?;
         self.job_stop(version.job_id, None).await

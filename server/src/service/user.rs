@@ -10,8 +10,9 @@ mod status;
 
 use std::collections::BTreeSet;
 
+use super::audit::Attempt;
 use super::{Caller, Service};
-use crate::domain::audit::{Audited, Field, Fields};
+use crate::domain::audit::{AuditAction, AuditResource, Audited, Field, Fields};
 use crate::domain::error::Kind;
 use crate::domain::id::{OrganizationId, RoleGrantId, UserId};
 use crate::domain::member::{Audience, GrantSource, MembershipStatus};
@@ -76,6 +77,18 @@ impl Service {
     /// # Errors
     /// [`Error::FirstUserExists`] when there is one, [`Error::Invalid`] when a rule is broken.
     pub async fn first_user_create(&self, caller: &Caller, new: NewFirstUser) -> Result<(UserId, OrganizationId)> {
+        let mut attempt = self.attempt(caller, AuditAction::Register, AuditResource::User);
+        let result = self.first_user_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn first_user_create_attempt(
+        &self,
+        caller: &Caller,
+        new: NewFirstUser,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<(UserId, OrganizationId)> {
+        attempt.named(&new.username);
         tracing::info!(address = ?caller.address, request = %caller.request_id, "the first user is asked for");
         // Asked before the costly hash, because anybody may call this.
         if store::user::any(&self.store).await? {
@@ -107,10 +120,10 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        store::user::insert(&tx, user).await?;
+        store::user::insert(&tx, user.clone()).await?;
         store::member::grant(&tx, grant_of_site(user_id, SiteRole::Owner, now)).await?;
         store::member::insert(&tx, membership(organization.id, user_id, now)).await?;
-        tx.commit().await?;
+        attempt.by(user_id).about(user_id.0, &user.username).change(None, Some(&user)).commit(tx).await?;
         Ok((user_id, organization.id))
     }
 

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use list::WorkspaceSearch;
 
+use super::audit::Attempt;
 use super::{Caller, Service};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::{TemplateId, TemplateVersionId, UserId, WorkspaceId};
 use crate::domain::permission::{Action, Object, Resource, Subject, allowed, authorize};
@@ -55,9 +57,22 @@ impl Service {
     /// [`Error::Invalid`], [`Error::Denied`], [`Error::NotFound`] for the owner, template or version,
     /// [`Error::AlreadyExists`], [`Error::ImportUnfinished`].
     pub async fn workspace_create(&self, caller: &Caller, new: NewWorkspace) -> Result<WorkspaceView> {
+        let mut attempt = self.attempt(caller, AuditAction::Create, AuditResource::Workspace);
+        let result = self.workspace_create_attempt(caller, new, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn workspace_create_attempt(
+        &self,
+        caller: &Caller,
+        new: NewWorkspace,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<WorkspaceView> {
         let subject = caller.user()?;
+        attempt.named(&new.name);
         let source = validate(&new)?;
         let (template, version) = self.workspace_source(subject, source).await?;
+        attempt.of(template.organization_id);
         if !new.organization.is_empty() {
             let organization = self.organization_resolve(caller, &new.organization).await?;
             if organization.id != template.organization_id {
@@ -101,7 +116,8 @@ impl Service {
             state: None,
         };
         let build = queue(&tx, &workspace, 1, build, &import).await?;
-        tx.commit().await?;
+        attempt.about(workspace.id.0, &workspace.name).also("workspace_owner", &owner.username);
+        attempt.change(None, Some(&workspace)).commit(tx).await?;
         self.dispatcher.announce();
         let view = self.workspace_view(workspace, Some(build)).await?;
         Ok(WorkspaceView { latest_build: view.latest_build.into_created(), ..view })

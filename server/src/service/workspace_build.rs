@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use futures_util::Stream;
 
+use super::audit::Attempt;
 use super::{Caller, Service, part};
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::{BuildId, JobId};
 use crate::domain::job::Status as JobStatus;
@@ -141,8 +143,22 @@ impl Service {
     /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Denied`], [`Error::StatusMismatch`], [`Error::JobEnded`] or
     /// [`Error::JobCanceling`].
     pub async fn build_cancel(&self, caller: &Caller, id: &str, expect_status: &str) -> Result<()> {
+        let mut attempt = self.attempt(caller, AuditAction::Write, AuditResource::WorkspaceBuild);
+        let result = self.build_cancel_attempt(caller, id, expect_status, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn build_cancel_attempt(
+        &self,
+        caller: &Caller,
+        id: &str,
+        expect_status: &str,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<()> {
         let subject = caller.user()?;
         let (build, workspace) = self.build_find(subject, id).await?;
+        attempt.of(workspace.organization_id);
+        tell_of(attempt, &build, &workspace, &self.owner_name(&workspace).await?);
         let expected = match expect_status {
             "" => None,
             "pending" => Some(JobStatus::Pending),
@@ -214,6 +230,12 @@ impl Service {
         Ok(rows)
     }
 
+    /// The name of a workspace's owner, for the audit log.
+    async fn owner_name(&self, workspace: &workspace::Model) -> Result<String> {
+        let owners = store::user::find_many(&self.store, [workspace.owner_id].into()).await?;
+        Ok(owners.into_values().next().map(|owner| owner.username).unwrap_or_default())
+    }
+
     /// A build that the subject may read, and its workspace.
     pub(super) async fn build_find(
         &self,
@@ -281,6 +303,13 @@ impl BuildView {
         self.resources.clear();
         self
     }
+}
+
+/// What the audit log tells of a build.
+fn tell_of(attempt: &mut Attempt<'_>, build: &workspace_build::Model, workspace: &workspace::Model, owner: &str) {
+    attempt.about(build.id.0, &workspace.name);
+    attempt.also("workspace_id", workspace.id).also("workspace_name", &workspace.name).also("workspace_owner", owner);
+    attempt.also("build_number", build.build_number).also("build_reason", build.reason.text());
 }
 
 fn distinct<T: Ord>(ids: impl Iterator<Item = T>) -> Vec<T> {

@@ -1,6 +1,7 @@
 //! The database: the only place that knows SQL. One file per resource with plain functions; reads take anything that
 //! gives [`Access`], writes take a [`Tx`], which a service opens and commits.
 
+pub mod api_key;
 pub mod assignment;
 pub mod audit_log;
 pub mod blob;

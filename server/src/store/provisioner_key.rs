@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+};
 
 use super::entity::{provisioner_key, provisioner_key_secret};
 use super::error::{from_db, name_taken};
@@ -154,13 +156,13 @@ pub async fn sweep_built_in(tx: &Tx) -> Result<()> {
     tx.execute(&sql, [BUILT_IN.0.into()]).await.map(|_| ())
 }
 
-/// Deletes a key by its lower-case name, with its secrets and daemons; the id that it had.
+/// Deletes a key by its lower-case name, with its secrets and daemons; what it was.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the organization has none of that name.
-pub async fn delete(tx: &Tx, organization: OrganizationId, name: &str) -> Result<ProvisionerKeyId> {
-    let sql = "DELETE FROM provisioner_key WHERE organization_id = $1 AND name = $2 RETURNING id";
+pub async fn delete(tx: &Tx, organization: OrganizationId, name: &str) -> Result<provisioner_key::Model> {
+    let sql = "DELETE FROM provisioner_key WHERE organization_id = $1 AND name = $2 RETURNING *";
     let row = tx.query_one(sql, [organization.into(), name.into()]).await?;
     let row = row.ok_or(Error::NotFound(Kind::ProvisionerKey))?;
-    row.try_get_by_index(0).map_err(from_db)
+    provisioner_key::Model::from_query_result(&row, "").map_err(from_db)
 }

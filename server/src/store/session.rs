@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sea_orm::{EntityTrait as _, IntoActiveModel as _, QueryResult};
+use sea_orm::QueryResult;
 
-use super::entity::api_key;
 use super::error::from_db;
 use super::{Access, Tx};
 use crate::domain::id::{OrganizationId, UserId};
@@ -122,17 +121,6 @@ pub async fn touch(tx: &Tx, id: &str, user_id: UserId, now: Timestamp, expires_a
     let key = "UPDATE api_key SET last_used_at = $2, expires_at = $3, updated_at = $2 WHERE id = $1";
     tx.execute(key, [id.into(), now.into(), expires_at.into()]).await?;
     Ok(())
-}
-
-/// Stores a new key, and forgets those of the user that have expired.
-///
-/// # Errors
-/// [`crate::domain::Error::Unavailable`] when the database can't be reached.
-pub async fn insert(tx: &Tx, key: api_key::Model) -> Result<()> {
-    let sql = "DELETE FROM api_key WHERE user_id = $1 AND expires_at <= $2";
-    tx.execute(sql, [key.user_id.into(), key.created_at.into()]).await?;
-    let insert = api_key::Entity::insert(key.into_active_model());
-    insert.exec_without_returning(&tx.executor()).await.map(|_| ()).map_err(from_db)
 }
 
 /// Forgets a key.

@@ -69,15 +69,18 @@ impl Caller {
     /// In which columns they stand for something of the organization, of the site, or of any organization of theirs.
     fn columns(&self, of: &Of) -> BTreeSet<&'static str> {
         let here = match of {
-            Of::Site | Of::Account => None,
-            Of::Home | Of::Member | Of::Themselves => self.member_of.filter(|organization| Some(*organization) == HOME),
+            Of::Site => None,
+            // An account is of the site, and of each organization that its user is a member of.
+            Of::Account | Of::Other | Of::Home | Of::Member | Of::Themselves => {
+                self.member_of.filter(|organization| Some(*organization) == HOME)
+            }
             Of::Anything => self.member_of,
         };
         let is_own = match of {
             Of::Account => self.name == MEMBER,
             Of::Member => self.name == MEMBER && here.is_some(),
             Of::Themselves => here.is_some(),
-            Of::Site | Of::Home | Of::Anything => false,
+            Of::Site | Of::Other | Of::Home | Of::Anything => false,
         };
         let role = self.role.filter(|_| self.is_of_site() || here.is_some());
         let columns = [Some("anyone"), role, here.map(|_| "member"), is_own.then_some("own")];
@@ -92,6 +95,8 @@ enum Of {
     Site,
     /// The member's account.
     Account,
+    /// The account of another member of `home`.
+    Other,
     /// Something in the organization `home`.
     Home,
     /// Something of the member's there.
@@ -121,6 +126,10 @@ const fn site(permission: &'static str) -> Ask {
 
 const fn account(permission: &'static str) -> Ask {
     ask(Of::Account, permission, None)
+}
+
+const fn other(permission: &'static str) -> Ask {
+    ask(Of::Other, permission, None)
 }
 
 const fn here(permission: &'static str) -> Ask {
@@ -196,7 +205,38 @@ pub(super) const TABLE: &[Row] = &[
     public("identity.v1.UserService/GetFirstUser"),
     public("identity.v1.UserService/CreateFirstUser").answers(Now),
     row("identity.v1.UserService/CreateUser", &[site("user:create")]),
+    row("identity.v1.UserService/ListUsers", &[]),
     row("identity.v1.UserService/GetUser", &[account("user:read")]),
+    row("identity.v1.UserService/DeleteUser", &[other("user:delete")]),
+    row("identity.v1.UserService/UpdateUserProfile", &[account("user:update_personal")]),
+    row("identity.v1.UserService/SuspendUser", &[other("user:update")]),
+    row("identity.v1.UserService/ActivateUser", &[other("user:update")]),
+    row("identity.v1.UserService/UpdateUserPassword", &[other("user:update_personal")]),
+    public("identity.v1.UserService/ValidatePassword"),
+    row("identity.v1.UserService/ListSiteRoles", &[site("assign_role:read")]),
+    row("identity.v1.UserService/GetUserRoles", &[account("user:read")]),
+    row("identity.v1.UserService/UpdateUserRoles", &[account("user:read"), site("assign_role:assign")]),
+    // One's own, and nobody else's.
+    row("identity.v1.UserService/GetUserLoginType", &[account("user:read")]).but(&[
+        ("organization-user-admin", No),
+        ("admin", No),
+        ("site-auditor", No),
+        ("site-user-admin", No),
+        ("site-template-admin", No),
+        ("owner", No),
+    ]),
+    row("identity.v1.KeyService/CreateKey", &[account("api_key:create")]),
+    row("identity.v1.KeyService/CreateToken", &[account("api_key:create")]),
+    row("identity.v1.KeyService/ListTokens", &[account("api_key:read")]),
+    row("identity.v1.KeyService/GetTokenConfig", &[account("api_key:read")]),
+    row("identity.v1.KeyService/GetToken", &[account("api_key:read")]),
+    row("identity.v1.KeyService/GetKey", &[account("api_key:read")]),
+    row("identity.v1.KeyService/DeleteKey", &[account("api_key:delete")]),
+    row("identity.v1.KeyService/ExpireKey", &[account("api_key:update")]),
+    row("identity.v1.AuthorizationService/CheckAuthorization", &[]),
+    public("identity.v1.AuthorizationService/ListScopes"),
+    row("audit.v1.AuditService/ListAuditLogs", &[ask(Of::Anything, "audit_log:read", Some(No))]),
+    row("audit.v1.AuditService/StreamAuditLogs", &[ask(Of::Anything, "audit_log:read", Some(No))]),
     row("organization.v1.OrganizationService/ListOrganizations", &[]),
     row("organization.v1.OrganizationService/CreateOrganization", &[site("organization:create")]),
     row("organization.v1.OrganizationService/GetOrganization", &[here("organization:read")]),
@@ -205,6 +245,7 @@ pub(super) const TABLE: &[Row] = &[
     row("organization.v1.OrganizationService/DeleteOrganization", &[here("organization:delete")])
         .but(&[("admin", Now)]),
     row("organization.v1.OrganizationService/ListUserOrganizations", &[account("user:read")]),
+    row("organization.v1.OrganizationService/GetUserOrganization", &[account("user:read"), here("organization:read")]),
     row("organization.v1.MemberService/ListMembers", &[here("organization_member:read")]),
     row("organization.v1.MemberService/SearchMembers", &[here("organization_member:read")]),
     row("organization.v1.MemberService/GetMember", &[here("organization_member:read")]),

@@ -23,6 +23,7 @@ words! {
         RateLimited = "rate_limited",
         Unavailable = "unavailable",
         Internal = "internal",
+        PreconditionRequired = "precondition_required",
     }
 }
 
@@ -50,7 +51,8 @@ impl Error {
             | Self::BuildActive(_)
             | Self::WorkspaceHeld { .. }
             | Self::NotReleasable(_)
-            | Self::WorkspaceDeleted => Reason::Conflict,
+            | Self::WorkspaceDeleted
+            | Self::TooManyKeys(_) => Reason::Conflict,
             Self::WorkspaceGone => Reason::Gone,
             Self::ImportUnfinished => Reason::NotReady,
             Self::TooEarly => Reason::TooEarly,
@@ -62,7 +64,10 @@ impl Error {
             Self::Protocol(ProtocolFault::WrongOrganization(_)) => Reason::Conflict,
             Self::Protocol(ProtocolFault::NameInUse(_)) => Reason::AlreadyExists,
             Self::Protocol(_) => Reason::Protocol,
-            Self::Busy | Self::Crowded | Self::TooMany { .. } | Self::SlowReader => Reason::RateLimited,
+            Self::Busy | Self::Crowded | Self::TooMany { .. } | Self::TooFast { .. } | Self::SlowReader => {
+                Reason::RateLimited
+            }
+            Self::BypassDenied => Reason::PreconditionRequired,
             Self::Unavailable(_) | Self::Stopping => Reason::Unavailable,
             Self::Internal(_) => Reason::Internal,
         }

@@ -1,7 +1,9 @@
 //! Between messages and typed records, one file per resource. Every field is named, so that a new one is a compile error.
 
+pub(crate) mod audit_log;
 pub(crate) mod dry_run;
 pub(crate) mod job_view;
+pub(crate) mod key;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod provisioner_daemon;

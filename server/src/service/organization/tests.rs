@@ -84,7 +84,10 @@ async fn an_organization_is_invisible_from_outside() {
         assert_eq!(names(&deployment.organization_list(&owner).await.unwrap()), ["a", "b", "orgplane"]);
         assert_eq!(names(&deployment.user_organization_list(&ann, "me").await.unwrap()), ["a"]);
         assert_eq!(names(&deployment.user_organization_list(&owner, "ann").await.unwrap()), ["a"]);
-        assert!(matches!(deployment.user_organization_list(&ann, "owner").await, Err(Error::NotFound(Kind::User))));
+        // Who made both is read as a member of the one.
+        assert_eq!(names(&deployment.user_organization_list(&ann, "owner").await.unwrap()), ["a"]);
+        deployment.member(&owner, "bob", b).await;
+        assert!(matches!(deployment.user_organization_list(&ann, "bob").await, Err(Error::NotFound(Kind::User))));
         assert!(matches!(deployment.organization_create(&ann, named("c")).await, Err(Error::Denied)));
     }
 }

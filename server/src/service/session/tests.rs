@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::domain::id::UserId;
 use crate::domain::time::micros;
+use crate::domain::token::Token;
 use crate::service::testing::{Deployment, PASSWORD, anonymous, deployments, new_user};
 use crate::service::user::NewUser;
 use crate::store::Access as _;

@@ -1,5 +1,6 @@
 //! Queueing builds.
 
+use crate::domain::audit::{AuditAction, AuditResource};
 use crate::domain::error::Kind;
 use crate::domain::id::{BuildId, JobId, TemplateVersionId, UserId, WorkspaceId};
 use crate::domain::job::{Input, StateReference, Status as JobStatus};
@@ -8,7 +9,8 @@ use crate::domain::rule::Violations;
 use crate::domain::terraform_state::{GivenState, State};
 use crate::domain::workspace::{BuildReason, Transition};
 use crate::domain::{Error, Result};
-use crate::service::workspace_build::BuildView;
+use crate::service::audit::Attempt;
+use crate::service::workspace_build::{BuildView, tell_of};
 use crate::service::{Caller, Service};
 use crate::store;
 use crate::store::Tx;
@@ -65,8 +67,26 @@ impl Service {
     /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Denied`], [`Error::BuildActive`], [`Error::WorkspaceHeld`],
     /// [`Error::WorkspaceDeleted`], [`Error::ImportUnfinished`].
     pub async fn build_create(&self, caller: &Caller, request: BuildRequest) -> Result<BuildView> {
+        let action = match request.transition {
+            Some(Transition::Start) => AuditAction::Start,
+            Some(Transition::Stop) => AuditAction::Stop,
+            Some(Transition::Delete) => AuditAction::Delete,
+            None => AuditAction::Write,
+        };
+        let mut attempt = self.attempt(caller, action, AuditResource::WorkspaceBuild);
+        let result = self.build_create_attempt(caller, request, &mut attempt).await;
+        attempt.end(result).await
+    }
+
+    async fn build_create_attempt(
+        &self,
+        caller: &Caller,
+        request: BuildRequest,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<BuildView> {
         let subject = caller.user()?;
         let workspace = self.workspace_find(subject, &request.workspace).await?;
+        attempt.of(workspace.organization_id).named(&workspace.name);
         let Valid { transition, version_id, state } = validate(&request)?;
         let action = match transition {
             Transition::Start => Action::Start,
@@ -79,6 +99,7 @@ impl Service {
             authorize(subject, Action::Update, &template, Kind::Workspace)?;
         }
 
+        let owner = self.owner_name(&workspace).await?;
         let tx = self.store.begin().await?;
         store::workspace::lock(&tx, workspace.id).await?;
         let job = store::provisioner_job::find(&tx, latest(&tx, workspace.id).await?.job_id).await?;
@@ -123,7 +144,8 @@ impl Service {
         if request.orphan {
             store::job_queue::waive(&tx, build.job_id, ORPHANED).await?;
         }
-        tx.commit().await?;
+        tell_of(attempt, &build, &workspace, &owner);
+        attempt.change(None, Some(&build)).commit(tx).await?;
         self.dispatcher.announce();
         Ok(self.build_view(build).await?.into_created())
     }
