@@ -1,13 +1,13 @@
-//! Password hashes: argon2id, off the runtime's threads and few at a time, because each takes 19 MiB and a core. The threads
-//! are their own: an allocator keeps such a piece of memory for each thread that ever asked for one.
+//! Password hashes: argon2id, off the runtime's threads and few at a time, because each takes 19 MiB and a core. They have
+//! threads of their own, each with one piece of that memory: given back and asked for again on any thread, an allocator keeps
+//! several of them for each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use crate::domain::secret::Secret;
@@ -30,7 +30,7 @@ pub(super) struct Passwords {
     decoy: OnceCell<String>,
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 impl Default for Passwords {
     fn default() -> Self {
@@ -45,11 +45,12 @@ impl Default for Passwords {
 }
 
 fn do_all(work: &Mutex<Receiver<Work>>) {
+    let mut memory = Vec::new();
     loop {
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(next) = next else { return };
         // Who waits for it hears that it is gone.
-        let _ = catch_unwind(AssertUnwindSafe(next));
+        let _ = catch_unwind(AssertUnwindSafe(|| next(&mut memory)));
     }
 }
 
@@ -60,9 +61,9 @@ impl Passwords {
     /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when the system gives no randomness or memory.
     pub(super) async fn hash(&self, password: Secret) -> Result<String> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
-        self.run(move || {
+        self.run(move |memory| {
             let _place = place;
-            hash(&password)
+            hash(&password, memory)
         })
         .await
     }
@@ -80,25 +81,27 @@ impl Passwords {
         };
         let fits = password.len() <= LONGEST;
         let password = if fits { password } else { Secret::default() };
-        let matches = self.run(move || {
+        let matches = self.run(move |memory| {
             let _place = place;
-            let hash = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
-            Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            matches(&password, &hash, memory).map_err(|error| Error::internal(error.to_string()))
         });
         Ok(matches.await? && real && fits)
     }
 
     async fn decoy(&self) -> Result<String> {
         let random = Secret::from(uuid::Uuid::new_v4().to_string());
-        self.decoy.get_or_try_init(|| self.run(move || hash(&random))).await.cloned()
+        self.decoy.get_or_try_init(|| self.run(move |memory| hash(&random, memory))).await.cloned()
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (done, result) = oneshot::channel();
-        let work = move || {
+        let work = move |memory: &mut Vec<Block>| {
             // Nobody waits for what its caller gave up.
             if !done.is_closed() {
-                let _ = done.send(work());
+                let _ = done.send(work(memory));
             }
         };
         self.work.send(Box::new(work)).map_err(|_| Error::internal("the threads for passwords have ended"))?;
@@ -106,9 +109,39 @@ impl Passwords {
     }
 }
 
-fn hash(password: &Secret) -> Result<String> {
-    let hash = Argon2::default().hash_password(password.as_bytes());
-    hash.map(|hash| hash.to_string()).map_err(|error| Error::internal(error.to_string()))
+fn hash(password: &Secret, memory: &mut Vec<Block>) -> Result<String> {
+    let (algorithm, version, params, salt) = (Algorithm::Argon2id, Version::V0x13, Params::DEFAULT, Salt::generate());
+    let made = || -> argon2::password_hash::Result<_> {
+        let params_text = ParamsString::try_from(&params)?;
+        let output = output(password, &salt, Argon2::new(algorithm, version, params), memory)?;
+        let (algorithm, version) = (algorithm.ident(), Some(version.into()));
+        Ok(PasswordHash { algorithm, version, params: params_text, salt: Some(salt), hash: Some(output) }.to_string())
+    };
+    made().map_err(|error| Error::internal(error.to_string()))
+}
+
+/// Whether a hash in PHC form is of this password.
+fn matches(password: &Secret, hash: &str, memory: &mut Vec<Block>) -> argon2::password_hash::Result<bool> {
+    let hash = PasswordHash::new(hash)?;
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else { return Ok(false) };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash)?);
+    // Takes as long wherever they differ.
+    Ok(output(password, &salt, argon2, memory)? == expected)
+}
+
+fn output(
+    password: &Secret,
+    salt: &Salt,
+    argon2: Argon2<'_>,
+    memory: &mut Vec<Block>,
+) -> argon2::password_hash::Result<Output> {
+    let params = argon2.params();
+    let mut bytes = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+    memory.resize(params.block_count(), Block::default());
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut bytes, memory)?;
+    Ok(Output::new(&bytes)?)
 }
 
 #[cfg(test)]
