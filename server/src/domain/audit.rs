@@ -139,6 +139,9 @@ pub struct Difference {
     pub secret: bool,
 }
 
+/// Characters of a text that are told; what is longer is cut, so that answers hold many entries.
+const LONGEST: usize = 256;
+
 /// The fields that differ. What isn't there before or after counts as empty.
 #[must_use]
 pub fn difference(before: &Fields, after: &Fields) -> BTreeMap<&'static str, Difference> {
@@ -152,6 +155,9 @@ fn changed(before: Option<&Field>, after: Option<&Field>) -> Option<Difference> 
     }
     let secret = [before, after].into_iter().flatten().any(|field| matches!(field, Field::Secret(_)));
     let shown = |field: Option<&Field>| match field {
+        Some(Field::Shown(Value::String(text))) if !secret && text.chars().count() > LONGEST => {
+            Value::String(text.chars().take(LONGEST).chain(['…']).collect())
+        }
         Some(Field::Shown(value)) if !secret => value.clone(),
         _ => Value::Null,
     };
@@ -182,6 +188,14 @@ mod tests {
 
     fn fields(all: &[(&'static str, Field)]) -> Fields {
         all.iter().cloned().collect()
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_still_differ() {
+        let of = |text: String| fields(&[("description", Field::Shown(json!(text)))]);
+        let found = difference(&of("é".repeat(300)), &of("é".repeat(301)));
+        let cut = json!(format!("{}…", "é".repeat(LONGEST)));
+        assert_eq!(found["description"], Difference { old: cut.clone(), new: cut, secret: false });
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::domain::error::Kind;
 use crate::domain::id::{CustomRoleId, OrganizationId};
 use crate::domain::permission::{
     self, Action, Assignable, Object, OrganizationRole, Resource, Subject, Unknown, Wanted, authorize, holds_all,
-    may_assign,
+    may_assign, of_stored,
 };
 use crate::domain::rule::Violations;
 use crate::domain::{Error, Result, name};
@@ -161,6 +161,7 @@ impl Service {
         let tx = self.store.begin().await?;
         store::organization::lock(&tx, organization).await?;
         let current = store::custom_role::find(&tx, organization, &draft.name).await?;
+        check_holds(caller.user()?, &current)?;
         let updated = custom_role::Model {
             display_name: draft.display_name,
             permissions,
@@ -195,6 +196,7 @@ impl Service {
         // Whoever gives the role holds the organization, and so comes before this or finds the role gone.
         store::organization::lock(&tx, organization).await?;
         let role = store::custom_role::find(&tx, organization, name).await?;
+        check_holds(caller.user()?, &role)?;
         store::member_role::take_from_all(&tx, organization, &role.name).await?;
         store::custom_role::delete(&tx, role.id).await?;
         attempt.about(role.id.0, &role.name).change(Some(&role), None).commit(tx).await
@@ -236,6 +238,12 @@ fn checked(
     }
     violations.finish()?;
     Ok(permission::stored(&permissions))
+}
+
+/// That a subject holds all that a role grants: nobody takes from others what they couldn't give.
+fn check_holds(subject: &Subject, role: &custom_role::Model) -> Result<()> {
+    let holds = holds_all(subject, role.organization_id, of_stored(&role.permissions));
+    if holds { Ok(()) } else { Err(Error::Denied) }
 }
 
 #[cfg(test)]

@@ -126,6 +126,9 @@ impl Service {
         if allowed(subject, Action::Read, &Object::site(Resource::File).owned_by(file.created_by)) {
             return Ok(file);
         }
+        if !subject.scope.permits(Resource::File, Action::Read) {
+            return Err(Error::NotFound(Kind::File));
+        }
         let organizations = store::file::template_organizations(&self.store, id).await?;
         let updates = |id| allowed(subject, Action::Update, &Object::of(Resource::Template, id));
         if organizations.into_iter().any(updates) { Ok(file) } else { Err(Error::NotFound(Kind::File)) }

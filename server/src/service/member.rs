@@ -88,7 +88,9 @@ impl Service {
         store::user::hold(&tx, user.id).await?;
         store::member::lock(&tx, organization.id, user.id).await?;
         let held = store::member_role::list(&tx, organization.id, &[user.id]).await?;
-        let roles = held.into_iter().filter(|held| held.organization_id.is_some()).map(|held| held.role).collect();
+        let roles: Vec<String> =
+            held.into_iter().filter(|held| held.organization_id.is_some()).map(|held| held.role).collect();
+        roles::check_takes(&tx, subject, organization.id, &roles).await?;
         store::member_role::take_all(&tx, organization.id, user.id).await?;
         store::member::delete(&tx, organization.id, user.id).await?;
         attempt.change(Some(&Membership { user: &user, roles }), None).commit(tx).await

@@ -65,7 +65,7 @@ impl Service {
         }
         let tx = self.store.begin().await?;
         // A password that was changed meanwhile has ended all sessions; this one would have been left out.
-        match store::user::hold(&tx, user.id).await {
+        match store::user::lock(&tx, user.id).await {
             Ok(now) if now.password_hash == user.password_hash => {}
             Ok(_) | Err(Error::NotFound(_)) => return Err(Error::Unauthenticated(Credential::Password)),
             Err(error) => return Err(error),

@@ -6,7 +6,45 @@ use orgplane_tests::{Databases, Deployment, Rest};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-on_each_database!(a_name_is_taken_once, an_owner_always_remains, deletion_meets_everything_else);
+on_each_database!(
+    a_name_is_taken_once,
+    accounts_are_taken_over_by_nobody_who_holds_less,
+    an_owner_always_remains,
+    deletion_meets_everything_else,
+    sign_ins_at_once_all_succeed
+);
+
+async fn sign_ins_at_once_all_succeed(database: Databases) {
+    let deployment = Deployment::on(database).start().await;
+    let owner = deployment.rest().first_user().await;
+    let mut race = JoinSet::new();
+    for _ in 0..12 {
+        let rest = deployment.rest();
+        race.spawn(async move { rest.login("owner@example.com").await });
+    }
+    assert_eq!(race.join_all().await.len(), 12, "each with a token");
+    let _ = owner.get("/api/v2/users/me").await.expect(200);
+}
+
+async fn accounts_are_taken_over_by_nobody_who_holds_less(database: Databases) {
+    let deployment = Deployment::on(database).start().await;
+    let owner = deployment.rest().first_user().await;
+    let home = owner.organization("home").await;
+    let (ursula, _) = owner.user("ursula", &[&owner.default_organization().await]).await;
+    let _ = owner.put("/api/v2/users/ursula/roles", json!({"roles": ["user-admin"]})).await.expect(200);
+    let (_, ann) = owner.user("ann", &[&home]).await;
+    let password = json!({"password": format!("{PASSWORD}-2")});
+    let _ = ursula.put("/api/v2/users/ann/password", password.clone()).await.expect(204);
+    owner.give(&home, &ann, "organization-admin").await;
+    ursula.put("/api/v2/users/ann/password", json!({"password": format!("{PASSWORD}-3")})).await.refused(403);
+    // Nor is she taken out of what she runs.
+    ursula.delete(&format!("/api/v2/organizations/{home}/members/ann")).await.refused(403);
+    // A token that is for less than everything is for less than that.
+    let scopes = json!({"token_name": "narrow", "scopes": ["user:*", "assign_role:*"]});
+    let narrow = deployment.rest().with(&owner.token_of("owner", scopes).await);
+    narrow.put("/api/v2/users/ursula/password", password).await.refused(403);
+    narrow.put("/api/v2/users/ann/roles", json!({"roles": ["owner"]})).await.refused(400);
+}
 
 async fn a_name_is_taken_once(database: Databases) {
     let deployment = Deployment::on(database).start().await;

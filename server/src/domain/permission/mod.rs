@@ -229,8 +229,10 @@ pub fn may_assign(subject: &Subject, organization: OrganizationId, role: Assigna
     }
     match role {
         Assignable::BuiltIn(_) => {
-            let membership = subject.membership(organization);
-            subject.is(SiteRole::Owner) || membership.is_some_and(|held| held.roles.contains(&OrganizationRole::Admin))
+            let is_admin = |held: &Membership| held.roles.contains(&OrganizationRole::Admin);
+            let holds_all = subject.is(SiteRole::Owner) || subject.membership(organization).is_some_and(is_admin);
+            // A token for less than everything holds less than an admin.
+            holds_all && subject.scope == Scope::All
         }
         Assignable::Custom(permissions) => holds_all(subject, organization, permissions.iter().copied()),
     }
@@ -240,14 +242,32 @@ pub fn may_assign(subject: &Subject, organization: OrganizationId, role: Assigna
 #[must_use]
 pub fn may_assign_of_site(subject: &Subject) -> bool {
     let assigns = |action| allowed(subject, action, &Object::site(Resource::AssignRole));
-    assigns(Action::Assign) && assigns(Action::Unassign) && subject.is(SiteRole::Owner)
+    // A token for less than everything holds less than an owner.
+    let holds_all = subject.is(SiteRole::Owner) && subject.scope == Scope::All;
+    assigns(Action::Assign) && assigns(Action::Unassign) && holds_all
 }
 
 /// Whether a subject may change somebody who holds these roles of the site: who could give them all, or nobody who has
 /// more than the subject, lest an account that resets passwords is worth as much as the account it resets.
 #[must_use]
 pub fn may_change_holder_of(subject: &Subject, roles: &BTreeSet<SiteRole>) -> bool {
-    roles.iter().all(|role| subject.site_roles.contains(role) || may_assign_of_site(subject))
+    let holds = |role| subject.scope == Scope::All && subject.site_roles.contains(role);
+    roles.iter().all(|role| holds(role) || may_assign_of_site(subject))
+}
+
+/// Whether a subject may make somebody's account their own, as who sets its password can: they could give all that it
+/// holds.
+#[must_use]
+pub fn may_take_over(subject: &Subject, other: &Subject) -> bool {
+    let could_give = |(organization, held): (&OrganizationId, &Membership)| {
+        // The ban is nothing that anybody gains.
+        let mut gains = held.roles.iter().filter(|role| **role != OrganizationRole::WorkspaceCreationBan);
+        gains.all(|role| may_assign(subject, *organization, Assignable::BuiltIn(*role)))
+            && holds_all(subject, *organization, held.permissions.iter().copied())
+    };
+    subject.scope == Scope::All
+        && may_change_holder_of(subject, &other.site_roles)
+        && other.organizations.iter().all(could_give)
 }
 
 /// The same as a result: what can't even be read isn't there.

@@ -147,6 +147,32 @@ fn nobody_grants_what_they_do_not_hold() {
 }
 
 #[test]
+fn a_narrow_token_gives_nothing_that_is_wider() {
+    let here = OrganizationId::new();
+    let scope = Scope::parse(["assign_org_role:*", "assign_role:*", "user:*"]).unwrap();
+    let admin = Subject { scope: scope.clone(), ..holder(Holder::OrgAdmin, here) };
+    assert!(!may_assign(&admin, here, Assignable::BuiltIn(OrganizationRole::Admin)));
+    let owner = Subject { scope, ..holder(Holder::Owner, here) };
+    assert!(!may_assign(&owner, here, Assignable::BuiltIn(OrganizationRole::Admin)) && !may_assign_of_site(&owner));
+    assert!(!may_change_holder_of(&owner, &BTreeSet::from([SiteRole::Owner])));
+    assert!(!may_take_over(&owner, &subject(&[], &[])) && may_take_over(&holder(Holder::Owner, here), &owner));
+}
+
+#[test]
+fn an_account_is_taken_over_by_those_who_could_give_what_it_holds() {
+    let here = OrganizationId::new();
+    let user_admin = holder(Holder::UserAdmin, here);
+    let with = |role| subject(&[], &[(here, &[role])]);
+    assert!(may_take_over(&user_admin, &subject(&[], &[(here, &[])])));
+    assert!(may_take_over(&user_admin, &with(OrganizationRole::WorkspaceCreationBan)));
+    assert!(!may_take_over(&user_admin, &with(OrganizationRole::Admin)));
+    assert!(!may_take_over(&user_admin, &subject(&[SiteRole::TemplateAdmin], &[])));
+    let mut custom = subject(&[], &[(here, &[])]);
+    custom.organizations.get_mut(&here).unwrap().permissions = BTreeSet::from([(Resource::Template, Update)]);
+    assert!(!may_take_over(&user_admin, &custom) && may_take_over(&holder(Holder::Owner, here), &custom));
+}
+
+#[test]
 fn permissions_are_stored_and_read() {
     let permissions = pairs().collect::<BTreeSet<_>>();
     assert_eq!(of_stored(&stored(&permissions)).collect::<BTreeSet<_>>(), permissions);

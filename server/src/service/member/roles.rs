@@ -170,6 +170,20 @@ async fn change(
     Ok(Change { given, taken })
 }
 
+/// That a subject may take all of these from a member, as who ends a membership does.
+pub(super) async fn check_takes(
+    tx: &Tx,
+    subject: &Subject,
+    organization: OrganizationId,
+    roles: &[String],
+) -> Result<()> {
+    let names: Vec<&str> = roles.iter().map(String::as_str).collect();
+    let custom = store::custom_role::named(tx, organization, &names).await?;
+    let custom = |name: &str| custom.iter().find(|role| role.name == name);
+    let may_take = |name: &&str| may_change(subject, organization, name, custom(name));
+    if names.iter().all(may_take) { Ok(()) } else { Err(Error::Denied) }
+}
+
 fn may_change(
     subject: &Subject,
     organization: OrganizationId,

@@ -2,15 +2,16 @@
 
 use super::{check_allowed, taken};
 use crate::domain::audit::{AuditAction, AuditResource};
-use crate::domain::permission::Action;
+use crate::domain::id::UserId;
+use crate::domain::permission::{Action, Scope, Subject, may_take_over};
 use crate::domain::rule::Rule;
 use crate::domain::secret::Secret;
 use crate::domain::user::LoginType;
 use crate::domain::{Error, Result, password};
 use crate::service::audit::Attempt;
 use crate::service::{Caller, Service};
-use crate::store;
 use crate::store::entity::user_account;
+use crate::store::{self, Tx};
 
 const MISMATCH: &str = "isn't the present password";
 
@@ -61,6 +62,7 @@ impl Service {
             // Asked before the costly hashes, and again of the user as they are then.
             let tx = self.store.begin().await?;
             taken(&tx, subject, found.id).await?;
+            check_take_over(&tx, subject, found.id).await?;
         }
         if self.passwords.verify(new.clone(), Some(found.password_hash.clone())).await? {
             return Err(Error::invalid("password", "must not be the present one"));
@@ -68,6 +70,9 @@ impl Service {
         let password_hash = self.passwords.hash(new).await?;
         let tx = self.store.begin().await?;
         let current = taken(&tx, subject, found.id).await?.user;
+        if !is_own {
+            check_take_over(&tx, subject, found.id).await?;
+        }
         if is_own && current.password_hash != found.password_hash {
             return Err(Error::invalid("old_password", MISMATCH));
         }
@@ -76,4 +81,10 @@ impl Service {
         store::session::delete_all(&tx, found.id).await?;
         attempt.change(Some(&current), Some(&updated)).commit(tx).await
     }
+}
+
+/// That the subject could give all that a user holds.
+async fn check_take_over(tx: &Tx, subject: &Subject, user: UserId) -> Result<()> {
+    let other = store::session::subject(tx, user, Scope::All).await?;
+    if may_take_over(subject, &other) { Ok(()) } else { Err(Error::Denied) }
 }
