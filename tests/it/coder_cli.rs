@@ -4,7 +4,7 @@
 use orgplane_tests::coder::Coder;
 use orgplane_tests::deployment::{OWNER, PASSWORD};
 use orgplane_tests::world::text;
-use orgplane_tests::{Archive, Daemon, Deployment, Rest};
+use orgplane_tests::{Archive, Daemon, Databases, Deployment, Rest};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ struct Desk {
 impl Desk {
     async fn new() -> Option<Self> {
         let coder = Coder::find()?;
-        let deployment = Deployment::start().await;
+        let deployment = Deployment::on(Databases::Sqlite).unrecorded().start().await;
         let owner = deployment.rest().first_user().await;
         let login = format!("login {} --token {} --use-token-as-session", deployment.rest_url(), owner.token());
         let welcome = coder.run(&login).await;
